@@ -6,10 +6,14 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from swath import registry
+from swath.errors import RunError
+from swath.tasks.plain import from_plain, to_plain
+from swath.tasks.run import Run
+
 if TYPE_CHECKING:
     from torch import nn
 
-    from swath.tasks.run import Run
     from swath.tasks.scores import Scores
 
 
@@ -23,8 +27,8 @@ class Task(ABC):
     """
 
     kind: ClassVar[str]
-    system: dict[str, Any] | None = None
-    net: nn.Module | None = None
+    system: dict[str, Any]
+    net: nn.Module | None
 
     @abstractmethod
     def fit(self, data: Any, run: Path, **options: Any) -> Run:
@@ -39,10 +43,30 @@ class Task(ABC):
         """Score on a part of labelled data, beside the named naive baselines."""
 
     @abstractmethod
-    def save(self, run: Path) -> None:
-        """Write what `load` needs to make the same task again into the folder `run`."""
+    def learned(self, run: Path) -> dict[str, Any]:
+        """Write what was learned into the folder `run`; returns plain values that belong into its `task.json`."""
 
-    @classmethod
     @abstractmethod
-    def load(cls, run: Path) -> Task:
-        """Make the task of a run folder."""
+    def recall(self, run: Path, description: dict[str, Any]) -> None:
+        """Take back what `learned` wrote; `description` is the content of `task.json`."""
+
+    def save(self, run: Path) -> None:
+        """Write all that `load` needs into the folder `run`.
+
+        Raises:
+            RunError: If the task was not made by a registered system.
+        """
+        if not hasattr(self, "system"):
+            raise RunError("This task was not made by `swath.create`, so no file could say how to make it again")
+        Run(run).write_description({"kind": self.kind, "system": to_plain(self.system), **self.learned(run)})
+
+    @staticmethod
+    def load(run: Path) -> Task:
+        """The task of a run folder, with what it learned."""
+        description = Run(run).description
+        system = description.get("system")
+        if not isinstance(system, dict) or not {"id", "options"} <= system.keys():
+            raise RunError(f"{run} does not say which system it is of")
+        task = registry.create(system["id"], **from_plain(system["options"]))
+        task.recall(run, description)
+        return task

@@ -1,0 +1,40 @@
+# Each target makes its environment first; nothing but Python 3.11 or newer is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A machine may forbid bytecode files; every start of torch is twice as slow without them.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test test-all check bench docs clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/ready
+	$(BIN)/swath demo --output demo
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/ready
+	$(BIN)/python -m pytest -m ""
+
+check: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python docs/build_systems.py --check
+
+bench: $(VENV)/ready
+	$(BIN)/pip install --quiet -e '.[bench]'
+	$(BIN)/python -m benchmarks --output benchmarks/out
+
+docs: $(VENV)/ready
+	$(BIN)/python docs/build_systems.py
+
+$(VENV)/ready: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo benchmarks/out

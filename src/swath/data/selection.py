@@ -1,0 +1,57 @@
+"""Selecting bands: what a network needs out of what a data set has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from swath.data.scenes import Collection, Scene
+from swath.data.sources import Source
+from swath.errors import DataError
+from swath.geo.windows import Window
+from swath.sensors.bands import Bands
+
+
+class BandSelection:
+    """Some bands of another source, in the order asked for.
+
+    Args:
+        source: The source with more bands, or with another order.
+        needed: The bands to give.
+
+    Raises:
+        BandError: If the source is of another sensor, lacks a band or has it in another unit.
+    """
+
+    def __init__(self, source: Source, needed: Bands) -> None:
+        self._positions = source.bands.require(needed, source.name)
+        self._source = source
+        self.name, self.grid, self.dtype = source.name, source.grid, source.dtype
+        self.bands = source.bands.select(needed.names)
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """See `Source.read`."""
+        values, valid = self._source.read(window)
+        return values[list(self._positions)], valid
+
+
+def select_layers(scene: Scene, needed: Mapping[str, Bands]) -> Scene:
+    """The scene with exactly the layers and bands that a network needs; a single layer may have any name."""
+    layers = dict(scene.layers)
+    if len(needed) == 1 and len(layers) == 1:
+        layers = {next(iter(needed)): next(iter(layers.values()))}
+    if missing := sorted(needed.keys() - layers.keys()):
+        raise DataError(f"Scene {scene.id} lacks a layer", got=", ".join(layers), expected=", ".join(missing))
+    chosen = {}
+    for name, bands in needed.items():
+        source = layers[name]
+        same = source.bands.require(bands, source.name) == tuple(range(len(source.bands)))
+        chosen[name] = source if same else BandSelection(source, bands)
+    return replace(scene, layers=chosen)
+
+
+def select_bands(data: Collection, needed: Mapping[str, Bands]) -> Collection:
+    """The collection with exactly the layers and bands that a network needs."""
+    return replace(data, scenes=tuple(select_layers(scene, needed) for scene in data))

@@ -1,0 +1,240 @@
+"""Tasks with a network: one way to train, keep and recall them, on Lightning."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+
+from swath.data.augment import Augment
+from swath.data.leaks import check_leaks
+from swath.data.loader import Batches
+from swath.data.selection import select_bands
+from swath.data.statistics import band_statistics
+from swath.errors import RunError
+from swath.files import write_text
+from swath.sensors.bands import Bands
+from swath.tasks.callbacks import EpochSeed, History, KeepBest, ProgressLines
+from swath.tasks.normalise import Normalisation, Normalise
+from swath.tasks.feed import Feed, cover, training_places
+from swath.tasks.plain import to_plain
+from swath.tasks.recipe import Recipe
+from swath.tasks.run import Run
+from swath.tasks.task import Task
+from swath.tasks.weights import load_into, load_state, save_state
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from swath.data.scenes import Collection
+
+_console = Console(stderr=True)
+
+
+class NeuralTask(LightningModule, Task):
+    """A task whose heart is a network on normalised tensors.
+
+    Args:
+        net: The bare network: normalised image `[B, C, H, W]`, or a dict of these by layer, to its outputs.
+        bands: Bands of the image, or of each layer, in the order that the network takes.
+        recipe: How it is trained.
+        normalisation: Statistics that belong to the weights, for each layer; None takes them from the training part.
+    """
+
+    #: Validation metric that selects the weights; it must rise.
+    monitor: str
+    net: nn.Module
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        bands: Bands | Mapping[str, Bands],
+        recipe: Recipe,
+        normalisation: Mapping[str, Normalisation] | None = None,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.bands = {"image": bands} if isinstance(bands, Bands) else dict(bands)
+        self.recipe = recipe
+        self.normalise = Normalise(normalisation) if normalisation else None
+
+    def forward(self, batch: Mapping[str, Any]) -> Any:
+        """Outputs of the network for a batch of physical values (see `docs/design.md`, contract 3)."""
+        if self.normalise is None:
+            raise RunError("The task has no normalisation yet", fix="Fit it, or give `normalisation` with the weights")
+        return self.net(self.normalise(batch["image"], batch["valid"]))
+
+    @abstractmethod
+    def prepare(self, data: Collection) -> None:
+        """Learn from the training part what must stand before the first step, for example class weights."""
+
+    def fit(
+        self,
+        data: Collection,
+        run: Path,
+        *,
+        recipe: Recipe | None = None,
+        seed: int = 0,
+        accelerator: str = "auto",
+        devices: int = 1,
+        strategy: str = "auto",
+        threads: int = 2,
+        callbacks: tuple[Callback, ...] = (),
+        **_: Any,
+    ) -> Run:
+        """Train on the `train` part, select on `val`, leave a run.
+
+        A run that was cut off goes on after its last whole epoch and ends with the same weights as an uninterrupted one.
+
+        Args:
+            data: Labelled scenes, split.
+            run: Folder of the run.
+            recipe: Replaces the task's own.
+            seed: Of sampling, augmentation and dropout; the first weights are the builder's affair.
+            accelerator: As Lightning takes it.
+            devices: How many devices train together; a batch is shared among them.
+            strategy: As Lightning takes it, for example `ddp`.
+            threads: Threads that read patches.
+            callbacks: Further Lightning callbacks.
+
+        Raises:
+            RunError: If the loss is not finite, or the folder holds a run that was made otherwise.
+        """
+        if devices < 1:
+            raise RunError("A run needs a device", got=devices, expected="at least 1")
+        run = Path(run)
+        self.recipe = recipe or self.recipe
+        data = select_bands(data, self.bands)
+        _report_leaks(data, run)
+        if self.normalise is None:
+            found = {n: band_statistics(data, "train", layer=n, seed=seed) for n in self.bands}
+            self.normalise = Normalise({n: Normalisation(tuple(s.mean), tuple(s.std)) for n, s in found.items()})
+        self.prepare(data)
+        self._refuse_other_run(run, seed)
+
+        covering, _ = cover(data, "val", self.recipe.patch)
+
+        def training(epoch: int) -> Batches:
+            return self._batches(
+                data, "train", training_places(data, self.recipe, seed, epoch), seed, threads,
+                augment=self.augmentation(seed, epoch),
+            )
+
+        feed = Feed(training, lambda: self.current_epoch)
+        validation = Feed(lambda _: self._batches(data, "val", covering, seed, threads)) if covering else None
+        history = History(run / "metrics.csv")
+        best = KeepBest(self.monitor, lambda: self.save(run))
+        checkpoint = ModelCheckpoint(
+            run, "last", save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+        stopping = [EarlyStopping(self.monitor, patience=self.recipe.patience, mode="max", check_on_train_epoch_end=True)]
+        last = run / "last.ckpt"
+        with _quiet_lightning():
+            trainer = Trainer(
+                accelerator=accelerator, devices=devices, strategy=strategy, max_epochs=self.recipe.epochs,
+                logger=TensorBoardLogger(run, name="", version="events"), gradient_clip_val=self.recipe.clip,
+                callbacks=[EpochSeed(seed), history, best, ProgressLines(_console),
+                           *(stopping if self.recipe.patience and validation else []), *callbacks, checkpoint],
+                enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, log_every_n_steps=1,
+                deterministic="warn", use_distributed_sampler=False,
+            )
+            trainer.fit(
+                self, feed, validation,
+                ckpt_path=last if last.is_file() else None, weights_only=True,
+            )
+        self.recall(run, Run(run).description)
+        return Run(run)
+
+    def learned(self, run: Path) -> dict[str, Any]:
+        """Write the weights; see `Task.learned`."""
+        save_state(self.net.state_dict(), run / "weights.safetensors")
+        normalisation = {n: {"mean": s.mean, "std": s.std} for n, s in self.normalise.layers.items()} if self.normalise else {}
+        return {"bands": to_plain(self.bands), "normalisation": normalisation, "recipe": to_plain(asdict(self.recipe))}
+
+    def recall(self, run: Path, description: dict[str, Any]) -> None:
+        """Take the weights back; see `Task.recall`."""
+        load_into(self.net, load_state(run / "weights.safetensors"), name=f"The weights of {run}")
+        self.normalise = Normalise(
+            {n: Normalisation(tuple(s["mean"]), tuple(s["std"])) for n, s in description["normalisation"].items()}
+        )
+        recipe = description["recipe"]
+        self.recipe = Recipe(**{**recipe, "augment": tuple(recipe["augment"])})
+        self.eval()
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and learning rate of the recipe, over the trainable parameters."""
+        recipe = self.recipe
+        parameters = [p for p in self.net.parameters() if p.requires_grad]
+        optimizer: torch.optim.Optimizer
+        if recipe.optimizer == "sgd":
+            optimizer = torch.optim.SGD(
+                parameters, recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            )
+        else:
+            kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+            optimizer = kind(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        factor = {
+            "constant": lambda step: 1.0,
+            "cosine": lambda step: 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))),
+            "poly": lambda step: (1 - min(step / steps, 1.0)) ** 0.9,
+            "step": lambda step: 0.1 ** sum(step >= share * steps for share in (0.6, 0.9)),
+        }[recipe.schedule]
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def augmentation(self, seed: int, epoch: int) -> Any:
+        """The recipe's augmentation for an epoch; None where it names none."""
+        return Augment(self.recipe.augment, seed=seed * 1_000_003 + epoch) if self.recipe.augment else None
+
+    def _batches(self, data: Collection, part: str, places: Any, seed: int, threads: int, augment: Any = None) -> Batches:
+        trainer = self.trainer
+        return Batches(
+            data, places, part=part, batch=max(1, self.recipe.batch // trainer.world_size), threads=threads, seed=seed,
+            rank=trainer.global_rank, world=trainer.world_size, augment=augment,
+        )
+
+    def _refuse_other_run(self, run: Path, seed: int) -> None:
+        """Let a run go on only with what it was begun with."""
+        begun = {"system": to_plain(getattr(self, "system", None)), "recipe": to_plain(asdict(self.recipe)), "seed": seed}
+        path = run / "begun.json"
+        if path.is_file() and json.loads(path.read_text("utf-8")) != json.loads(json.dumps(begun)):
+            raise RunError(
+                f"{run} holds a run that was begun with other options",
+                fix="Choose another folder, or remove this one to begin anew",
+            )
+        write_text(path, json.dumps(begun, indent=1))
+
+
+def _report_leaks(data: Collection, run: Path) -> None:
+    report = check_leaks(data)
+    write_text(run / "leaks.json", json.dumps(report.to_dict(), indent=1))
+    _console.print(str(report), highlight=False)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice to itself: its loggers, and warnings about loaders that are not torch's."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
