@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ def timm_encoder(name: str, in_channels: int, output_stride: int) -> nn.Module:
         )
     try:
         encoder = timm.create_model(name, features_only=True, in_chans=in_channels, output_stride=output_stride)
-        reductions = encoder.feature_info.reduction()
+        reductions, _ = describe(encoder)
     except (TypeError, NotImplementedError, RuntimeError, AssertionError, AttributeError) as error:
         raise ConfigError(f"The encoder {name} gives no dilated features", got=error, fix=_DILATED) from error
     if reductions[-1] != output_stride or 4 not in reductions:
@@ -57,6 +58,11 @@ def timm_encoder(name: str, in_channels: int, output_stride: int) -> nn.Module:
 
 
 _DILATED = "Take a convolutional encoder, for example xception71, resnet18, mobilenetv3_small_100 or test_resnet"
+
+
+def describe(encoder: Any) -> tuple[list[int], list[int]]:
+    """Strides and channels of the feature maps of a timm encoder, finest first."""
+    return encoder.feature_info.reduction(), encoder.feature_info.channels()
 
 
 def conv_block(in_channels: int, out_channels: int, kernel: int = 1, rate: int | tuple[int, int] = 1) -> nn.Sequential:
@@ -171,11 +177,10 @@ class DeepLabV3Plus(nn.Module):
         aligned: bool = True,
     ) -> None:
         super().__init__()
-        reductions = encoder.feature_info.reduction()  # type: ignore[operator, union-attr]
+        reductions, widths = describe(encoder)
         self.encoder, self.context = encoder, context
         self.low_level, self.output_stride, self.aligned = reductions.index(4), reductions[-1], aligned
-        low_channels = encoder.feature_info.channels()[self.low_level]  # type: ignore[operator, union-attr]
-        self.project = conv_block(low_channels, LOW_LEVEL_CHANNELS)
+        self.project = conv_block(widths[self.low_level], LOW_LEVEL_CHANNELS)
         self.fuse = fuse
         self.classify = nn.Conv2d(channels, classes, 1)
 
