@@ -33,6 +33,7 @@ from scipy.sparse import csr_array
 
 from swath.errors import ConfigError, GridError
 from swath.geo.grids import window_grid
+from swath.geo.lattice import interpolate
 from swath.geo.windows import Window, whole
 
 Resampling = Literal["nearest", "bilinear", "cubic", "average"]
@@ -41,8 +42,8 @@ Resampling = Literal["nearest", "bilinear", "cubic", "average"]
 _RADIUS = {"nearest": 0.0, "bilinear": 1.0, "cubic": 2.0, "average": 0.5}
 #: Grids of one CRS that agree to this many pixels are one; the same for whole-pixel shifts.
 _SAME = 1e-3
-#: Weights held at once, and source pixels read at once, before the work is cut into parts.
-_MOST_WEIGHTS = 1 << 23
+#: Weights held at once (as many as a processor's cache holds) and source pixels read at once.
+_MOST_WEIGHTS = 1 << 18
 _MOST_PIXELS = 1 << 25
 #: GDAL widens its kernels from this ratio of source to target pixels on.
 _COARSER = 1 / 0.95
@@ -142,7 +143,12 @@ def pixel_map(to: GeoBox, of: GeoBox, tolerance: float = 0.125) -> PixelMap:
         col, row = inverse @ (x, y)
         return np.stack([row, col])
 
-    positions, scale = _interpolated(exact, to.shape, tolerance)
+    positions, lattice = interpolate(exact, to.shape, tolerance)
+    if min(to.shape) == 1:
+        lattice = exact(np.array([0.5, 1.5]), np.array([0.5, 1.5]))
+        scale = _steps(lattice, (2, 2))
+    else:
+        scale = _steps(lattice, to.shape)
     return _counted(positions[0], positions[1], scale, period=period)
 
 
@@ -295,50 +301,14 @@ def _counted(
     return PixelMap(near[0], near[1], (origin[0], origin[1]), scale, shift, period)
 
 
-def _interpolated(
-    exact: Callable[[np.ndarray, np.ndarray], np.ndarray], shape: tuple[int, int], tolerance: float
-) -> tuple[np.ndarray, tuple[float, float]]:
-    """Positions `[2, height, width]` of all pixel centres, and the median step from one to the next."""
-    height, width = shape
-    cells = 4
-    while cells < max(shape) / 2:
-        lattice = exact(_spread(height, cells), _spread(width, cells))
-        rough = lattice[:, :: 2 if height > 1 else 1, :: 2 if width > 1 else 1]
-        guess = _hats(lattice.shape[1], rough.shape[1]) @ rough @ _hats(lattice.shape[2], rough.shape[2]).T
-        if np.abs(guess - lattice).max() <= tolerance:
-            steps = (max(height - 1, 1) / cells, max(width - 1, 1) / cells)
-            full = _hats(height, lattice.shape[1]) @ lattice @ _hats(width, lattice.shape[2]).T
-            return full, _steps(exact, lattice, shape, steps)
-        cells *= 2
-    full = exact(np.arange(height) + 0.5, np.arange(width) + 0.5)
-    return full, _steps(exact, full, shape, (1.0, 1.0))
-
-
-def _steps(
-    exact: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    positions: np.ndarray,
-    shape: tuple[int, int],
-    steps: tuple[float, float],
-) -> tuple[float, float]:
-    """Source pixels for one target pixel, down and across: how far sides of target pixels reach, in the median."""
-    if min(shape) == 1:
-        positions, steps = exact(np.array([0.0, shape[0]]), np.array([0.0, shape[1]])), (shape[0], shape[1])
+def _steps(positions: np.ndarray, shape: tuple[int, int]) -> tuple[float, float]:
+    """Source pixels for one target pixel, down and across, in the median of a lattice `[2, h, w]` of positions."""
+    steps = [(size - 1) / max(nodes - 1, 1) for size, nodes in zip(shape, positions.shape[1:], strict=True)]
     down = np.diff(positions, axis=1)[:, :, 1:] / steps[0]
     across = np.diff(positions, axis=2)[:, 1:, :] / steps[1]
     sizes = np.hypot(down, across).reshape(2, -1)
     sizes = sizes[:, np.isfinite(sizes).all(0)]
     return (float(np.median(sizes[0])), float(np.median(sizes[1]))) if sizes.size else (1.0, 1.0)
-
-
-def _spread(size: int, cells: int) -> np.ndarray:
-    """Pixel centres from the first to the last, `cells` equal steps apart."""
-    return np.linspace(0.5, size - 0.5, cells + 1) if size > 1 else np.array([0.5])
-
-
-def _hats(size: int, nodes: int) -> np.ndarray:
-    """Weights `[size, nodes]` of linear interpolation from `nodes` to `size` equal steps between the same ends."""
-    at = np.linspace(0, nodes - 1, size)
-    return np.clip(1 - np.abs(at[:, None] - np.arange(nodes)), 0, None)
 
 
 def _reach(resampling: Resampling, scale: float) -> float:
@@ -403,7 +373,9 @@ def _mixed(
             matrix, inside = _matrix(part, valid.shape, resampling)
             for plane, out in zip(planes, mixed, strict=True):
                 out[rows] = (matrix @ plane.reshape(-1)).reshape(-1, width)
-            share[rows] = 1 if inside and whole_valid else (matrix @ valid.reshape(-1).astype(np.float32)).reshape(-1, width)
+            share[rows] = (
+                1 if inside and whole_valid else (matrix @ valid.reshape(-1).astype(np.float32)).reshape(-1, width)
+            )
     kept = share >= 0.5
     if not (whole_valid and share.min() > 1 - 1e-5):
         mixed /= np.where(kept, share, np.inf)
