@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     systems = verb("systems", "list the systems that there are", _systems)
-    systems.add_argument("--all", action="store_true", help="also those that are not built yet")
+    systems.add_argument("--built", action="store_true", help="only those that are built")
     info = verb("info", "show the card of a system and its options", _info)
     info.add_argument("system")
 
@@ -81,7 +81,9 @@ def parser() -> argparse.ArgumentParser:
 
     predict = verb("predict", "apply a run to a scene of any size", _predict)
     predict.add_argument("run_folder", metavar="RUN", type=Path)
-    predict.add_argument("scene", metavar="SCENE", nargs="+", help="a raster, or LAYER=RASTER for each of several layers")
+    predict.add_argument(
+        "scene", metavar="SCENE", nargs="+", help="a raster, or LAYER=RASTER for each of several layers"
+    )
     predict.add_argument("-o", "--output", type=Path, required=True, help="the map; other products stand beside it")
     predict.add_argument(
         "--products", nargs="+", choices=_PRODUCTS, default=["classes"], help="what to write (default: classes)"
@@ -108,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     for with_json in (systems, info, predict, score, doctor):
         with_json.add_argument("--json", action="store_true", help="print JSON")
 
-    completion = verb("completion", "print a completion script: eval \"$(swath completion bash)\"", _completion)
+    completion = verb("completion", 'print a completion script: eval "$(swath completion bash)"', _completion)
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return top
 
@@ -117,16 +119,17 @@ def _systems(options: argparse.Namespace) -> None:
     from swath import registry
     from swath.systems.planned import PLANNED
 
-    built = [registry.card(name) for name in registry.names()]
-    rows = [(c.id, c.family, c.task, str(c.year), c.title, "built") for c in built]
-    if options.all:
-        known = {card.id for card in built}
-        rows += [(p.id, p.family, "", "", p.title, "planned") for p in PLANNED if p.id not in known]
-    keys = ("id", "family", "task", "year", "title", "state")
+    built = {name: registry.card(name) for name in registry.names()}
+    rows = [
+        (row.family, row.id, row.title, "built" if row.id in built else "planned")
+        for row in sorted(PLANNED, key=lambda row: (row.family, row.id))
+        if row.id in built or not options.built
+    ]
+    keys = ("family", "id", "title", "state")
     if options.json:
         _print_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
-        _print_table(keys if options.all else keys[:-1], rows)
+        _print_table(keys, rows)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -10,7 +10,13 @@ from typing import Any
 
 from swath import __version__
 
-_EXTRAS = {"torch": "torch", "parquet": "pyarrow", "zonal": "exactextract", "remote": "pystac_client", "dask": "distributed"}
+_EXTRAS = {
+    "torch": "torch",
+    "parquet": "pyarrow",
+    "zonal": "exactextract",
+    "remote": "pystac_client",
+    "dask": "distributed",
+}
 
 
 def diagnose() -> dict[str, Any]:
@@ -33,7 +39,9 @@ def diagnose() -> dict[str, Any]:
 
     facts["torch"] = torch.__version__
     facts["torch threads"] = torch.get_num_threads()
-    facts["bf16 in hardware"] = bool(torch.cpu._is_avx512_bf16_supported()) if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
+    facts["bf16 in hardware"] = (
+        bool(torch.cpu._is_avx512_bf16_supported()) if hasattr(torch.cpu, "_is_avx512_bf16_supported") else False
+    )
     facts["GPUs"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or "none"
     try:
         import torchvision.ops

@@ -52,12 +52,21 @@ def fit(words: Sequence[str]) -> int:
         given["classes"] = data.classes
     task = registry.create(system, **given)
     changes = {name: value for name, value in parsed["recipe"].items() if value is not None}
-    options: dict[str, Any] = {"seed": parsed["seed"], "devices": parsed["devices"], "accelerator": parsed["accelerator"]}
+    options: dict[str, Any] = {
+        "seed": parsed["seed"],
+        "devices": parsed["devices"],
+        "accelerator": parsed["accelerator"],
+    }
     if changes:
         options["recipe"] = replace(task.recipe, **changes)  # type: ignore[attr-defined]
     run = Path(parsed["output"])
-    config = {"system": system, "data": os.path.abspath(parsed["data"]), "seed": parsed["seed"],
-              **parsed["options"], **changes}
+    config = {
+        "system": system,
+        "data": os.path.abspath(parsed["data"]),
+        "seed": parsed["seed"],
+        **parsed["options"],
+        **changes,
+    }
     write_text(run / "config.yaml", yaml.safe_dump(_plain(config), sort_keys=False))
     task.fit(data, run, **options)
     print(run)
@@ -83,8 +92,11 @@ def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> dict
     builder_options = set(inspect.signature(registry.builder(system)).parameters) - _FROM_DATA
     known = {action.dest for action in parser._actions}
     if strange := sorted(set(described) - known):
-        raise ConfigError("The configuration has options that the system does not take", got=", ".join(strange),
-                          expected=", ".join(sorted(known - {"help"})))
+        raise ConfigError(
+            "The configuration has options that the system does not take",
+            got=", ".join(strange),
+            expected=", ".join(sorted(known - {"help"})),
+        )
     parser.set_defaults(described)
     if "data" in described:
         words = [described["data"], *words] if not words or words[0].startswith("-") else words
@@ -98,6 +110,7 @@ def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> dict
 
 def _parser(system: str) -> ArgumentParser:
     from jsonargparse import ArgumentParser
+
     from swath.tasks.recipe import Recipe
 
     parser = ArgumentParser(prog=f"swath fit {system}", description=registry.card(system).title)
@@ -109,7 +122,8 @@ def _parser(system: str) -> ArgumentParser:
     parser.add_function_arguments(registry.builder(system), skip=set(_FROM_DATA))
     hints = get_type_hints(Recipe)
     changes = make_dataclass(
-        "RecipeChanges", [(f.name, hints[f.name] | None, None) for f in fields(Recipe)],
+        "RecipeChanges",
+        [(f.name, hints[f.name] | None, None) for f in fields(Recipe)],
         namespace={"__doc__": Recipe.__doc__},
     )
     parser.add_class_arguments(changes)
@@ -128,8 +142,11 @@ def _read_config(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read as a configuration", got=error) from error
     if not isinstance(found, dict) or not {"system", "data"} <= found.keys():
-        raise ConfigError(f"{path} is no configuration of a run", expected="a mapping with `system` and `data`",
-                          fix="`swath fit` writes one as config.yaml into each run")
+        raise ConfigError(
+            f"{path} is no configuration of a run",
+            expected="a mapping with `system` and `data`",
+            fix="`swath fit` writes one as config.yaml into each run",
+        )
     return found
 
 

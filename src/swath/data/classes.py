@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -117,8 +118,8 @@ class Classes:
 
 
 def _colour(value: object) -> Colour:
-    if isinstance(value, str) and value.startswith("#") and len(value) == 7:
-        return int(value[1:3], 16), int(value[3:5], 16), int(value[5:7], 16)
-    if isinstance(value, Sequence) and len(value) == 3 and all(0 <= int(v) <= 255 for v in value):
+    if isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value):
+        value = list(bytes.fromhex(value[1:]))
+    if isinstance(value, list | tuple) and len(value) == 3 and all(v in range(256) for v in value):
         return int(value[0]), int(value[1]), int(value[2])
     raise ConfigError("A class colour cannot be read", got=value, expected="#rrggbb or [r, g, b] with 0..255")

@@ -110,8 +110,12 @@ class ProgressLines(Callback):
         """Open the bar."""
         if self.console.is_terminal:
             self.bar = Progress(
-                TextColumn("epoch {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                console=self.console, transient=True,
+                TextColumn("epoch {task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
             )
             self.bar.start()
             self.task = self.bar.add_task("", total=None)

@@ -28,8 +28,8 @@ from swath.errors import RunError
 from swath.files import write_text
 from swath.sensors.bands import Bands
 from swath.tasks.callbacks import EpochSeed, History, KeepBest, ProgressLines
-from swath.tasks.normalise import Normalisation, Normalise
 from swath.tasks.feed import Feed, cover, training_places
+from swath.tasks.normalise import Normalisation, Normalise
 from swath.tasks.plain import to_plain
 from swath.tasks.recipe import Recipe
 from swath.tasks.run import Run
@@ -37,7 +37,7 @@ from swath.tasks.task import Task
 from swath.tasks.weights import load_into, load_state, save_state
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from swath.data.scenes import Collection
 
@@ -130,7 +130,11 @@ class NeuralTask(LightningModule, Task):
 
         def training(epoch: int) -> Batches:
             return self._batches(
-                data, "train", training_places(data, self.recipe, seed, epoch), seed, threads,
+                data,
+                "train",
+                training_places(data, self.recipe, seed, epoch),
+                seed,
+                threads,
                 augment=self.augmentation(seed, epoch),
             )
 
@@ -141,20 +145,40 @@ class NeuralTask(LightningModule, Task):
         checkpoint = ModelCheckpoint(
             run, "last", save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
         )
-        stopping = [EarlyStopping(self.monitor, patience=self.recipe.patience, mode="max", check_on_train_epoch_end=True)]
+        stopping = [
+            EarlyStopping(self.monitor, patience=self.recipe.patience, mode="max", check_on_train_epoch_end=True)
+        ]
         last = run / "last.ckpt"
         with _quiet_lightning():
             trainer = Trainer(
-                accelerator=accelerator, devices=devices, strategy=strategy, max_epochs=self.recipe.epochs,
-                logger=TensorBoardLogger(run, name="", version="events"), gradient_clip_val=self.recipe.clip,
-                callbacks=[EpochSeed(seed), history, best, ProgressLines(_console),
-                           *(stopping if self.recipe.patience and validation else []), *callbacks, checkpoint],
-                enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, log_every_n_steps=1,
-                deterministic="warn", use_distributed_sampler=False,
+                accelerator=accelerator,
+                devices=devices,
+                strategy=strategy,
+                max_epochs=self.recipe.epochs,
+                logger=TensorBoardLogger(run, name="", version="events"),
+                gradient_clip_val=self.recipe.clip,
+                callbacks=[
+                    EpochSeed(seed),
+                    history,
+                    best,
+                    ProgressLines(_console),
+                    *(stopping if self.recipe.patience and validation else []),
+                    *callbacks,
+                    checkpoint,
+                ],
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                log_every_n_steps=1,
+                deterministic="warn",
+                use_distributed_sampler=False,
             )
             trainer.fit(
-                self, feed, validation,
-                ckpt_path=last if last.is_file() else None, weights_only=True,
+                self,
+                feed,
+                validation,
+                ckpt_path=last if last.is_file() else None,
+                weights_only=True,
             )
         self.recall(run, Run(run).description)
         return Run(run)
@@ -162,7 +186,9 @@ class NeuralTask(LightningModule, Task):
     def learned(self, run: Path) -> dict[str, Any]:
         """Write the weights; see `Task.learned`."""
         save_state(self.net.state_dict(), run / "weights.safetensors")
-        normalisation = {n: {"mean": s.mean, "std": s.std} for n, s in self.normalise.layers.items()} if self.normalise else {}
+        normalisation = (
+            {n: {"mean": s.mean, "std": s.std} for n, s in self.normalise.layers.items()} if self.normalise else {}
+        )
         return {"bands": to_plain(self.bands), "normalisation": normalisation, "recipe": to_plain(asdict(self.recipe))}
 
     def recall(self, run: Path, description: dict[str, Any]) -> None:
@@ -201,16 +227,29 @@ class NeuralTask(LightningModule, Task):
         """The recipe's augmentation for an epoch; None where it names none."""
         return Augment(self.recipe.augment, seed=seed * 1_000_003 + epoch) if self.recipe.augment else None
 
-    def _batches(self, data: Collection, part: str, places: Any, seed: int, threads: int, augment: Any = None) -> Batches:
+    def _batches(
+        self, data: Collection, part: str, places: Any, seed: int, threads: int, augment: Any = None
+    ) -> Batches:
         trainer = self.trainer
         return Batches(
-            data, places, part=part, batch=max(1, self.recipe.batch // trainer.world_size), threads=threads, seed=seed,
-            rank=trainer.global_rank, world=trainer.world_size, augment=augment,
+            data,
+            places,
+            part=part,
+            batch=max(1, self.recipe.batch // trainer.world_size),
+            threads=threads,
+            seed=seed,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+            augment=augment,
         )
 
     def _refuse_other_run(self, run: Path, seed: int) -> None:
         """Let a run go on only with what it was begun with."""
-        begun = {"system": to_plain(getattr(self, "system", None)), "recipe": to_plain(asdict(self.recipe)), "seed": seed}
+        begun = {
+            "system": to_plain(getattr(self, "system", None)),
+            "recipe": to_plain(asdict(self.recipe)),
+            "seed": seed,
+        }
         path = run / "begun.json"
         if path.is_file() and json.loads(path.read_text("utf-8")) != json.loads(json.dumps(begun)):
             raise RunError(

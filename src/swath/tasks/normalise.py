@@ -24,7 +24,9 @@ class Normalisation:
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std):
-            raise BandError("Normalisation needs a mean and a deviation a band", got=f"{len(self.mean)}, {len(self.std)}")
+            raise BandError(
+                "Normalisation needs a mean and a deviation a band", got=f"{len(self.mean)}, {len(self.std)}"
+            )
         if not all(s > 0 for s in self.std):
             raise BandError("A band does not vary, so it cannot be normalised", got=f"deviations {self.std}")
 

@@ -113,7 +113,11 @@ def _class_table(scores: Scores, classes: Classes) -> str:
     matrix = np.array(scores.details["confusion"])
     columns = per_class(matrix)
     rows = [
-        [name, *(f"{values[i]:.3f}" if np.isfinite(values[i]) else "–" for values in columns.values()), int(matrix[i].sum())]
+        [
+            name,
+            *(f"{values[i]:.3f}" if np.isfinite(values[i]) else "–" for values in columns.values()),
+            int(matrix[i].sum()),
+        ]
         for i, name in enumerate(classes.names)
     ]
     return _table(["class", *columns, "pixels of truth"], rows)
@@ -132,7 +136,9 @@ def _area_table(areas: Sequence[Mapping[str, Any]]) -> str:
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]], first: str = "") -> str:
     head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in header)
     body = "".join(
-        f'<tr{f" class={first}" if first and i == 0 else ""}>' + "".join(f"<td>{html.escape(str(v))}</td>" for v in row) + "</tr>"
+        f"<tr{f' class={first}' if first and i == 0 else ''}>"
+        + "".join(f"<td>{html.escape(str(v))}</td>" for v in row)
+        + "</tr>"
         for i, row in enumerate(rows)
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -151,8 +157,15 @@ def _confusion_figure(scores: Scores, classes: Classes) -> Figure:
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
     for row, col in np.ndindex(matrix.shape):
-        axes.text(col, row, f"{matrix[row, col]:.0f}", ha="center", va="center", fontsize=8,
-                  color="white" if share[row, col] > 0.5 else "black")
+        axes.text(
+            col,
+            row,
+            f"{matrix[row, col]:.0f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if share[row, col] > 0.5 else "black",
+        )
     return figure
 
 

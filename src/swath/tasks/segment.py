@@ -112,8 +112,15 @@ class Segmentation(NeuralTask):
 
     @torch.inference_mode()
     def score(
-        self, data: Collection, part: str = "test", *, seed: int = 0, level: float = 0.95, resamples: int = 1000,
-        threads: int = 2, **_: Any,
+        self,
+        data: Collection,
+        part: str = "test",
+        *,
+        seed: int = 0,
+        level: float = 0.95,
+        resamples: int = 1000,
+        threads: int = 2,
+        **_: Any,
     ) -> Scores:
         """Score on a part of labelled data, beside pixel classifiers that learned from the training part.
 
@@ -141,7 +148,9 @@ class Segmentation(NeuralTask):
                 labelled = mask != IGNORE
                 if not labelled.any():
                     continue
-                unit = int(batch["scene"][i]) if by_scene else (int(batch["scene"][i]), *batch["window"][i, :2].tolist())
+                unit = (
+                    int(batch["scene"][i]) if by_scene else (int(batch["scene"][i]), *batch["window"][i, :2].tolist())
+                )
                 counts["system"].update(predicted[i][labelled], mask[labelled], unit=unit)
                 for name, rival in rivals.items():
                     counts[name].update(rival.predict(features[i][labelled]), mask[labelled], unit=unit)
@@ -169,7 +178,8 @@ class Segmentation(NeuralTask):
             raise DataError(f"{data.name} has no labels", fix="Give `labels:` and `classes:`")
         if data.classes.names != self.classes.names:
             raise DataError(
-                f"{data.name} has other classes than the task", got=", ".join(data.classes.names),
+                f"{data.name} has other classes than the task",
+                got=", ".join(data.classes.names),
                 expected=", ".join(self.classes.names),
             )
 

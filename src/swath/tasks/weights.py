@@ -57,11 +57,16 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
 def save_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors by name as safetensors, whole or not at all."""
     with replacing(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary, metadata=dict(metadata or {}))
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary, metadata=dict(metadata or {})
+        )
 
 
 def load_into(
-    net: nn.Module, state: Mapping[str, Tensor], rename: Callable[[str], str | None] = lambda key: key, name: str = "The weights"
+    net: nn.Module,
+    state: Mapping[str, Tensor],
+    rename: Callable[[str], str | None] = lambda key: key,
+    name: str = "The weights",
 ) -> None:
     """Load `state` into `net`, all of it.
 
@@ -84,6 +89,10 @@ def load_into(
     ]
     wrong = {"missing": missing, "not in the network": strange, "of another shape": shapes}
     if any(wrong.values()):
-        told = "; ".join(f"{len(v)} {k} ({', '.join(v[:3])}{', ...' if len(v) > 3 else ''})" for k, v in wrong.items() if v)
-        raise WeightsError(f"{name} do not fit the network", got=told, expected=f"{len(own)} tensors of {type(net).__name__}")
+        told = "; ".join(
+            f"{len(v)} {k} ({', '.join(v[:3])}{', ...' if len(v) > 3 else ''})" for k, v in wrong.items() if v
+        )
+        raise WeightsError(
+            f"{name} do not fit the network", got=told, expected=f"{len(own)} tensors of {type(net).__name__}"
+        )
     net.load_state_dict(renamed)
