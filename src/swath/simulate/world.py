@@ -1,0 +1,373 @@
+"""A world: one place whose every thing is known.
+
+What hangs together over long distances (terrain, rivers, settlements, main roads, woods) is laid out once, on a grid of
+at most about 512 cells a side. Everything smaller is made by units, on demand, from the seed alone: a unit is one
+settlement or one square of open country. So a world of any size has the same small footprint in memory, and a part
+of it is the same whoever asks first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+import yaml
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from swath.errors import ConfigError
+from swath.simulate import buildings, landcover, noise, parcels, roads, settlements, terrain, trees, water
+from swath.simulate.shapes import polygons_of
+
+Bounds = tuple[float, float, float, float]
+
+#: Side of a unit of open country, m.
+UNIT = 2500.0
+
+#: Names of the vector layers.
+LAYERS = ("natural", "waterways", "landuse", "parcels", "roads", "buildings", "trees")
+
+
+@dataclass(frozen=True)
+class WorldConfig:
+    """What makes a world.
+
+    Attributes:
+        seed: Everything random follows from it.
+        width: Extent from west to east, m.
+        height: Extent from south to north, m.
+        west: Easting of the western border in `crs`, m.
+        south: Northing of the southern border in `crs`, m.
+        crs: A projected CRS in metres.
+        year: The year in which the world is seen.
+        relief: Height of the hills above the plain, m.
+        coast: Share of the extent, from the west, that is sea.
+        inflow: Area upstream of the river that enters in the east, km2.
+        forest: Share of the land that is wood.
+        towns: Settlements per 100 km2.
+    """
+
+    seed: int = 0
+    width: float = 4000.0
+    height: float = 4000.0
+    west: float = 500_000.0
+    south: float = 5_300_000.0
+    crs: str = "EPSG:32632"
+    year: int = 2023
+    relief: float = 140.0
+    coast: float = 0.12
+    inflow: float = 1500.0
+    forest: float = 0.3
+    towns: float = 12.0
+
+    def __post_init__(self) -> None:
+        if not (600 <= self.width <= 500_000 and 600 <= self.height <= 500_000):
+            raise ConfigError(
+                "A world has an unusable extent",
+                got=f"{self.width} x {self.height} m",
+                expected="600 m to 500 km a side",
+            )
+        if not (0 <= self.coast <= 0.8 and 0 <= self.forest <= 0.95 and self.towns >= 0 and self.relief >= 0):
+            raise ConfigError(
+                "A world has a share out of range",
+                got=f"coast {self.coast}, forest {self.forest}, towns {self.towns}, relief {self.relief}",
+                expected="coast 0..0.8, forest 0..0.95, towns and relief not negative",
+            )
+        try:
+            crs = CRS.from_user_input(self.crs)
+        except CRSError as error:
+            raise ConfigError("The CRS of a world is unknown", got=self.crs, expected="for example EPSG:32632") from error
+        if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
+            raise ConfigError("A world needs a projected CRS in metres", got=self.crs, expected="for example EPSG:32632")
+
+    @classmethod
+    def of(cls, described: WorldConfig | Path | str | dict[str, Any]) -> WorldConfig:
+        """A configuration from a YAML file, a mapping, or itself."""
+        if isinstance(described, WorldConfig):
+            return described
+        if isinstance(described, str | Path):
+            try:
+                described = yaml.safe_load(Path(described).read_text("utf-8"))
+            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+                raise ConfigError("A world file cannot be read", got=str(error), expected="a YAML file") from error
+        if not isinstance(described, dict):
+            raise ConfigError("A world file holds no mapping", got=type(described).__name__, expected="`seed: 1` ...")
+        known = {f.name: f.type for f in fields(cls)}
+        if strange := sorted(set(described) - set(known)):
+            raise ConfigError("A world has no such setting", got=", ".join(map(str, strange)), expected=", ".join(known))
+        convert: dict[str, Any] = {"int": int, "float": float, "str": str}
+        try:
+            return cls(**{name: convert[str(known[name])](value) for name, value in described.items()})
+        except (TypeError, ValueError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError("A setting of a world has the wrong type", got=str(error)) from error
+
+    def to_yaml(self) -> str:
+        """YAML that `of` reads."""
+        return yaml.safe_dump(asdict(self), sort_keys=False)
+
+    @property
+    def bounds(self) -> Bounds:
+        """West, south, east, north."""
+        return self.west, self.south, self.west + self.width, self.south + self.height
+
+
+class World:
+    """A world; everything in it is a pure function of its configuration.
+
+    Attributes:
+        config: What makes it.
+        affine: Of the terrain grid.
+        terrain: Elevation and drainage.
+        water: Water and banks.
+        settlements: Towns and villages, largest first.
+        wild: Polygons of woods, scrub and rock by name.
+        arterials: Roads between settlements, cut at their rims.
+    """
+
+    def __init__(self, config: WorldConfig) -> None:
+        self.config = config
+        seed = noise.key(config.seed, "world") % 2**40
+        self.seed = seed
+        cell = max(10.0, max(config.width, config.height) / 512)
+        shape = int(np.ceil(config.height / cell)), int(np.ceil(config.width / cell))
+        self.affine = Affine(cell, 0, config.west, 0, -cell, config.south + config.height)
+        self.grid = GeoBox(shape, self.affine, config.crs)
+        x = config.west + (np.arange(shape[1]) + 0.5) * cell
+        y = config.south + config.height - (np.arange(shape[0]) + 0.5) * cell
+        river = max(0.6, 400 * cell**2 / 1e6)
+        self.terrain = terrain.shape_terrain(x, y, seed, config.relief, config.coast, config.inflow, river)
+        self.water = water.lay_water(self.terrain, self.affine, seed, river)
+        broad = self.water.widths > 10
+        channels = shapely.buffer(self.water.rivers[broad], self.water.widths[broad] / 2)
+        unbuildable = np.concatenate([self.water.sea, self.water.ponds, channels, self.water.wetlands])
+        self.settlements = settlements.settle(self.terrain, self.affine, unbuildable, seed, config.towns)
+        hulls = np.array([s.hull for s in self.settlements], object)
+        occupied = np.concatenate([self.water.areas, self.water.beaches, self.water.wetlands, hulls])
+        self.wild = landcover.wild(self.terrain, self.affine, occupied, hulls, seed, config.forest)
+        self.wetlands = _without(self.water.wetlands, hulls)
+        self.beaches = _without(self.water.beaches, hulls)
+        self._wet = shapely.union_all(self.water.areas)
+        shapely.prepare(self._wet)
+        ways = roads.arterials(self.terrain, self.affine, self.water.areas, self.settlements, seed)
+        self.arterials = roads.described(ways, self._wet)
+        self._town = lru_cache(maxsize=64)(self._make_town)
+        self._country = lru_cache(maxsize=64)(self._make_country)
+
+    @property
+    def bounds(self) -> Bounds:
+        """West, south, east, north."""
+        return self.config.bounds
+
+    def layer(self, name: str, bounds: Bounds | None = None) -> gpd.GeoDataFrame:
+        """What of a vector layer touches `bounds` (by default the whole world), in a fixed order.
+
+        Layers follow the OpenStreetMap schema: `natural`, `waterways`, `landuse`, `parcels`, `roads`, `buildings`,
+        `trees`. The index is unique in the world and the same for any `bounds`.
+        """
+        bounds = self.bounds if bounds is None else bounds
+        if name == "natural":
+            frame = self._natural
+        elif name == "waterways":
+            frame = self._waterways
+        else:
+            parts = [unit[name] for unit in self._units(bounds) if name in unit]
+            if name == "roads":
+                parts.insert(0, self.arterials[self.arterials["settlement"] < 0].drop(columns="settlement"))
+            full = [part for part in parts if len(part)]
+            frame = pd.concat(full) if full else gpd.GeoDataFrame(geometry=[])
+        shapes = frame.geometry.to_numpy()
+        touched = shapely.intersects(shapely.box(*bounds), shapes) if len(shapes) else np.array([], bool)
+        return frame[touched].set_crs(self.config.crs, allow_override=True)
+
+    def units(self) -> list[tuple[str, int, int]]:
+        """Names of all units, `("town", index, 0)` and `("country", i, j)`."""
+        return self._units_in(self.bounds)
+
+    def unit(self, name: tuple[str, int, int]) -> dict[str, gpd.GeoDataFrame]:
+        """The layers of one unit."""
+        return self._town(name[1]) if name[0] == "town" else self._country(name[1], name[2])
+
+    def _units(self, bounds: Bounds) -> list[dict[str, gpd.GeoDataFrame]]:
+        return [self.unit(name) for name in self._units_in(bounds)]
+
+    def _units_in(self, bounds: Bounds) -> list[tuple[str, int, int]]:
+        box = shapely.box(*bounds)
+        # parcels belong to the unit of their middle and may reach out of it
+        west, south, east, north = bounds
+        reach = 500.0
+        towns = [("town", s.index, 0) for s in self.settlements if s.hull.intersects(box)]
+        columns = range(
+            max(0, int((west - reach - self.config.west) // UNIT)),
+            min(int(np.ceil(self.config.width / UNIT)), int((east + reach - self.config.west) // UNIT) + 1),
+        )
+        rows = range(
+            max(0, int((south - reach - self.config.south) // UNIT)),
+            min(int(np.ceil(self.config.height / UNIT)), int((north + reach - self.config.south) // UNIT) + 1),
+        )
+        return towns + [("country", i, j) for j in rows for i in columns]
+
+    @property
+    def _natural(self) -> gpd.GeoDataFrame:
+        kinds = {
+            "sea": self.water.sea,
+            "river": self.water.river_areas,
+            "pond": self.water.ponds,
+            "wood": self.wild["wood"],
+            "scrub": self.wild["scrub"],
+            "bare_rock": self.wild["bare_rock"],
+            "wetland": self.wetlands,
+            "beach": self.beaches,
+        }
+        water_of = {"sea": "sea", "river": "river", "pond": "pond"}
+        name = np.concatenate([np.full(len(v), k, object) for k, v in kinds.items()])
+        return gpd.GeoDataFrame(
+            {"natural": np.where(np.isin(name, list(water_of)), "water", name), "water": [water_of.get(n) for n in name]},
+            geometry=np.concatenate(list(kinds.values())),
+        )
+
+    @property
+    def _waterways(self) -> gpd.GeoDataFrame:
+        kind = np.where(self.water.widths > 8, "river", "stream")
+        return gpd.GeoDataFrame(
+            {"waterway": kind, "width": np.round(self.water.widths, 1)}, geometry=self.water.rivers
+        )
+
+    def _make_town(self, index: int) -> dict[str, gpd.GeoDataFrame]:
+        settlement = self.settlements[index]
+        through = self.arterials[self.arterials["settlement"] == index].reset_index(drop=True)
+        ways = roads.described(roads.streets(settlement, through, self.seed), self._wet)
+        town = buildings.blocks(settlement, ways, self.seed)
+        near = self.water.areas[shapely.intersects(self.water.areas, settlement.hull)]
+        houses = buildings.town_buildings(settlement, ways, town, near, self.seed)
+        houses["landuse"] = _containing(houses, town)
+        carriage = shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2)
+        avoid = np.concatenate([houses.geometry.to_numpy(), carriage, near])
+        bounds = tuple(float(b) for b in settlement.hull.bounds)
+        green = []
+        for use, spacing, share in (("residential", 9.0, 0.3), ("park", 9.0, 0.6), ("commercial", 14.0, 0.3)):
+            areas = town.geometry.to_numpy()[(town["landuse"] == use).to_numpy()]
+            green.append(trees.scattered(bounds, areas, avoid, spacing, share, "town", self.seed + len(use)))
+        unit = {"landuse": town, "roads": ways, "buildings": houses, "trees": pd.concat(green)}
+        return _numbered(unit, (1 + index) * 10**7)
+
+    def _make_country(self, i: int, j: int) -> dict[str, gpd.GeoDataFrame]:
+        west, south = self.config.west + i * UNIT, self.config.south + j * UNIT
+        east, north = min(west + UNIT, self.bounds[2]), min(south + UNIT, self.bounds[3])
+        bounds = west, south, east, north
+        wider = shapely.box(west - 600, south - 600, east + 600, north + 600)
+        here = shapely.box(*bounds)
+        ways = self.arterials[self.arterials.intersects(wider) & (self.arterials["settlement"] < 0)]
+        natural = self._natural
+        taken = [
+            *natural.geometry[natural.intersects(wider)],
+            *(s.hull for s in self.settlements if s.hull.intersects(wider)),
+            *shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2 + 4),
+        ]
+        blocked = shapely.union_all(taken)
+        tracks, farms = self._farms(bounds, ways, blocked)
+        land = wider.intersection(shapely.box(*self.bounds)).difference(blocked)
+        yards = shapely.get_parts(shapely.union_all(shapely.buffer(farms.geometry.to_numpy(), 14)))
+        land = shapely.difference(land, shapely.union_all([*yards, *shapely.buffer(tracks.geometry.to_numpy(), 4)]))
+        yard_frame = gpd.GeoDataFrame(
+            {"landuse": np.full(len(yards), "farmyard", object), "settlement": np.full(len(yards), -1)}, geometry=yards
+        )
+        # at the border of the world a unit takes the fields whose middle lies beyond it
+        claim = (
+            west - 1000 * (i == 0),
+            south - 1000 * (j == 0),
+            east + 1000 * (east == self.bounds[2]),
+            north + 1000 * (north == self.bounds[3]),
+        )
+        fields = parcels.fields(claim, land, self.seed)
+        woods = self.wild["wood"]
+        clear = np.concatenate([shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2)])
+        grown = [trees.forest(bounds, woods[shapely.intersects(woods, here)], self.seed)]
+        if len(clear) and len(grown[0]):
+            near = shapely.STRtree(clear).query(grown[0].geometry.to_numpy(), "dwithin", distance=2.5)[0]
+            grown[0] = grown[0].drop(index=np.unique(near))
+        orchards = fields.geometry.to_numpy()[(fields["landuse"] == "orchard").to_numpy()]
+        rows = trees.scattered(bounds, orchards, np.array([], object), 5.5, 1.0, "orchard", self.seed)
+        rows["height"], rows["crown"] = 4.0, 3.4
+        rows["biomass"] = np.round(trees.biomass(rows["height"].to_numpy(), rows["crown"].to_numpy(), False), 1)
+        scrub = self.wild["scrub"][shapely.intersects(self.wild["scrub"], here)]
+        open_land = np.array([land.intersection(here)], object)
+        single = trees.scattered(bounds, scrub, np.array([], object), 12.0, 0.35, "scrub", self.seed + 5)
+        margins = np.concatenate([fields.geometry.to_numpy(), tracks.geometry.buffer(2).to_numpy()])
+        hedges = trees.scattered(bounds, open_land, margins, 7.0, 0.5, "hedge", self.seed + 6)
+        hedges = hedges[noise.fractal_at(hedges.geometry.x.to_numpy(), hedges.geometry.y.to_numpy(), 250, self.seed + 7, 2) > 0.35]
+        unit = {
+            "landuse": yard_frame,
+            "parcels": fields,
+            "roads": tracks,
+            "buildings": farms.assign(landuse="farmyard"),
+            "trees": pd.concat([*grown, rows, single, hedges]),
+        }
+        return _numbered(unit, (100_000 + j * 1000 + i) * 10**7)
+
+    def _farms(
+        self, bounds: Bounds, ways: gpd.GeoDataFrame, blocked: shapely.Geometry
+    ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+        """Tracks and buildings of the farms of a unit: about one for every kilometre of road, off a vertex of it."""
+        points, owner = shapely.get_coordinates(ways.geometry.to_numpy(), return_index=True)
+        west, south, east, north = bounds
+        inner = (points[:, 0] > west) & (points[:, 0] < east) & (points[:, 1] > south) & (points[:, 1] < north)
+        ahead = np.r_[points[1:], points[-1:]] - points
+        middle = np.r_[False, (owner[1:-1] == owner[:-2]) & (owner[1:-1] == owner[2:]), False] if len(owner) > 2 else inner
+        cells = np.round(points * 100).astype(np.int64)
+        luck = noise.uniform(cells[:, 0], cells[:, 1], self.seed + 91)
+        chosen = np.flatnonzero(inner & middle & (luck < 0.07))
+        direction = np.arctan2(ahead[chosen, 1], ahead[chosen, 0])
+        side = np.where(noise.uniform(cells[chosen, 0], cells[chosen, 1], self.seed + 92) < 0.5, 1, -1)
+        normal = np.stack([-np.sin(direction), np.cos(direction)], -1) * side[:, None]
+        yards = points[chosen] + normal * 75
+        free = shapely.box(*bounds).difference(blocked)
+        shapely.prepare(free)
+        clear = shapely.contains(free, shapely.buffer(shapely.points(yards), 52)) if len(yards) else np.array([], bool)
+        yards, chosen, direction, normal = yards[clear], chosen[clear], direction[clear], normal[clear]
+        ends = yards - normal * 18
+        lines = roads.rounded(shapely.linestrings(np.stack([points[chosen], ends], 1))) if len(yards) else []
+        tracks = gpd.GeoDataFrame({"highway": np.full(len(yards), "track", object)}, geometry=lines)
+        made = buildings.farms(yards, direction, self.seed, bounds)
+        # a farm that stands in another farm's yard is left out whole
+        if len(yards) > 1:
+            apart = np.ones(len(yards), bool)
+            for k in range(1, len(yards)):
+                apart[k] = (np.hypot(*(yards[:k][apart[:k]] - yards[k]).T) > 130).all()
+            tracks = tracks[apart]
+            made = made[np.tile(apart, 3)]
+        return roads.described(tracks.reset_index(drop=True), self._wet), made.reset_index(drop=True)
+
+
+def _without(shapes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """`shapes` without `others`, as single polygons."""
+    return polygons_of(shapely.difference(shapes, shapely.union_all(others))) if len(shapes) else shapes
+
+
+def make_world(config: WorldConfig | Path | str | dict[str, Any] | None = None, **settings: Any) -> World:
+    """The world of a configuration (or YAML file, or settings by name)."""
+    return World(WorldConfig.of(config if config is not None else settings))
+
+
+def _containing(things: gpd.GeoDataFrame, areas: gpd.GeoDataFrame) -> np.ndarray:
+    """`landuse` of the area that each thing's middle lies in."""
+    found = np.full(len(things), "residential", object)
+    if len(things):
+        thing, area = shapely.STRtree(areas.geometry.to_numpy()).query(
+            shapely.point_on_surface(things.geometry.to_numpy()), "within"
+        )
+        found[thing] = areas["landuse"].to_numpy()[area]
+    return found
+
+
+def _numbered(unit: dict[str, gpd.GeoDataFrame], first: int) -> dict[str, gpd.GeoDataFrame]:
+    return {name: frame.set_index(first + np.arange(len(frame))) for name, frame in unit.items()}
