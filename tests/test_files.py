@@ -19,9 +19,15 @@ def test_text_round_trip_makes_folders(tmp_path: Path) -> None:
 def test_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError, match="half"), replacing(path) as temporary:
-        temporary.write_text("new")
-        raise RuntimeError("half way")
+
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("new")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 

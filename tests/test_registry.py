@@ -41,5 +41,5 @@ def test_hyphens_count_as_underscores() -> None:
 
 
 def test_unknown_option_is_refused_before_anything_is_built() -> None:
-    with pytest.raises(UnknownNameError, match="has no option clases.*Did you mean 'classes'"):
+    with pytest.raises(UnknownNameError, match=r"has no option clases.*Did you mean 'classes'"):
         registry.create("landcover_ai", clases=3)

@@ -98,7 +98,7 @@ class NeuralTask(LightningModule, Task):
     ) -> Run:
         """Train on the `train` part, select on `val`, leave a run.
 
-        A run that was cut off goes on after its last whole epoch and ends with the same weights as an uninterrupted one.
+        A run that was cut off goes on after its last whole epoch and ends with the weights of an uninterrupted one.
 
         Args:
             data: Labelled scenes, split.
@@ -215,7 +215,7 @@ class NeuralTask(LightningModule, Task):
             optimizer = kind(parameters, recipe.learning_rate, weight_decay=recipe.weight_decay)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         factor = {
-            "constant": lambda step: 1.0,
+            "constant": lambda _: 1.0,
             "cosine": lambda step: 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))),
             "poly": lambda step: (1 - min(step / steps, 1.0)) ** 0.9,
             "step": lambda step: 0.1 ** sum(step >= share * steps for share in (0.6, 0.9)),

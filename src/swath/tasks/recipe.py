@@ -1,4 +1,4 @@
-"""Recipes: how a network is trained, as data, so that a system can state its published recipe and a user change one value."""
+"""Recipes: how a network is trained, as data. A system states its published one, and a user changes what he likes."""
 
 from __future__ import annotations
 

@@ -29,10 +29,13 @@ _STYLE = """
 :root { color-scheme: light dark; --line: #8885; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; } th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; } tr.system td { font-weight: 600; }
-img { max-width: 100%; height: auto; } .side { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); }
-.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; border: 1px solid var(--line); }
+img { max-width: 100%; height: auto; }
+.side { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); }
+.legend { columns: 3; list-style: none; padding: 0; }
+.swatch { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
 pre { overflow-x: auto; background: #8881; padding: .8rem; } footer { margin-top: 3rem; opacity: .7; }
 """
 
@@ -98,7 +101,7 @@ def _pictures(map_path: Path, classes: Classes, image: np.ndarray | None) -> str
         f'<li><span class="swatch" style="background:rgb{colour}"></span>{html.escape(name)}</li>'
         for name, colour in zip(classes.names, classes.colours, strict=True)
     )
-    return f'<div class="side">{"".join(shown)}</div><ul style="columns:3;list-style:none;padding:0">{legend}</ul><p>{caption}</p>'
+    return f'<div class="side">{"".join(shown)}</div><ul class="legend">{legend}</ul><p>{caption}</p>'
 
 
 def _score_table(scores: Scores) -> str:

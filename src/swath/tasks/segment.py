@@ -154,7 +154,7 @@ class Segmentation(NeuralTask):
                 counts["system"].update(predicted[i][labelled], mask[labelled], unit=unit)
                 for name, rival in rivals.items():
                     counts[name].update(rival.predict(features[i][labelled]), mask[labelled], unit=unit)
-        matrix = counts["system"].matrix
+        matrix, drawn = counts["system"].matrix, "scenes" if by_scene else "tiles"
         if not matrix.sum():
             raise DataError(f"The '{part}' part of {data.name} has no labelled pixel")
 
@@ -169,7 +169,7 @@ class Segmentation(NeuralTask):
             {"confusion": matrix.tolist(), "classes": list(self.classes.names)},
             {
                 "pixels": int(matrix.sum()),
-                "intervals": f"{level:.0%} bootstrap over {len(counts['system'].units)} {'scenes' if by_scene else 'tiles'}",
+                "intervals": f"{level:.0%}, bootstrap over {len(counts['system'].units)} {drawn}",
             },
         )
 
