@@ -8,7 +8,9 @@ the axis order of the CRS authority. Grids are north-up unless a function says o
 
 from __future__ import annotations
 
+import numpy as np
 from affine import Affine
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from swath.errors import GridError
@@ -42,14 +44,37 @@ def require_north_up(grid: GeoBox, name: str) -> None:
         )
 
 
-def require_crs(grid: GeoBox, name: str) -> None:
-    """Raise `GridError` if `grid` (of the file `name`) has no CRS."""
+def require_crs(grid: GeoBox, name: str) -> CRS:
+    """The CRS of `grid` (of the file `name`); raises `GridError` if it has none."""
     if grid.crs is None:
         raise GridError(
             f"{name} has no coordinate reference system",
             fix="Write it into the file (`gdal_edit.py -a_srs EPSG:... FILE`) or give it with `crs:` / `--crs`; "
             "`--crs none` works in pixel coordinates",
         )
+    return grid.crs
+
+
+def coordinates(grid: GeoBox, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`(x, y)` of fractional `rows` and `cols`, counted from the top-left corner; both broadcast."""
+    a = grid.affine
+    return a.a * cols + a.b * rows + a.c, a.d * cols + a.e * rows + a.f
+
+
+def positions(grid: GeoBox, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fractional `(row, col)`, counted from the top-left corner, of coordinates `x` and `y`; both broadcast."""
+    a = ~grid.affine
+    return a.d * x + a.e * y + a.f, a.a * x + a.b * y + a.c
+
+
+def shape_of(grid: GeoBox) -> tuple[int, int]:
+    """`(height, width)` as plain integers."""
+    return int(grid.shape[0]), int(grid.shape[1])
+
+
+def is_geographic(grid: GeoBox) -> bool:
+    """Whether the coordinates of `grid` are longitude and latitude in degrees."""
+    return grid.crs is not None and grid.crs.geographic
 
 
 def same_grid(a: GeoBox, b: GeoBox, tolerance: float = 1e-3) -> bool:
