@@ -9,7 +9,7 @@ from torch import nn
 
 from swath.data.classes import Classes
 from swath.data.readers.landcover_ai import CLASSES
-from swath.errors import WeightsError
+from swath.errors import ConfigError, WeightsError
 from swath.nn.deeplab import ASPP, DeepLabV3Plus, decoder_blocks, describe, timm_encoder
 from swath.nn.dense_prediction_cell import DensePredictionCell
 from swath.registry import Card, register
@@ -84,21 +84,24 @@ def landcover_ai(
         weights: A weights file of the encoder in timm's names, or of this whole network.
 
     Raises:
-        ConfigError: If timm has no such encoder or it cannot be dilated.
+        ConfigError: If timm has no such encoder, it cannot be dilated, or another option is unknown.
         ReadError: If there is no weights file.
         WeightsError: If the weights are unsafe, damaged or belong to another network.
     """
+    if variant not in _RECIPES:
+        raise ConfigError("The system has no such variant", got=variant, expected=", ".join(_RECIPES))
     bands = resolve("rgb") if bands is None else bands
     classes = CLASSES if classes is None else classes
     net = build_net(len(bands), len(classes), encoder, context, output_stride)
     if weights is not None:
         load_weights(net, weights, encoder)
+    expected = encoder_normalisation(encoder, bands)
     return Segmentation(
         net,
         bands=bands,
         classes=classes,
         recipe=_RECIPES[variant],
-        normalisation=encoder_normalisation(encoder, bands),
+        normalisation=None if expected is None else {"image": expected},
     )
 
 
@@ -127,8 +130,10 @@ def build_net(
     around: nn.Module
     if context == "dpc":
         around = DensePredictionCell(width, multiplier=finer)
-    else:
+    elif context == "aspp":
         around = ASPP(width, rates=tuple(finer * rate for rate in (6, 12, 18)))
+    else:
+        raise ConfigError("The network has no such context module", got=context, expected="dpc or aspp")
     return DeepLabV3Plus(features, around, decoder_blocks(), classes)
 
 
