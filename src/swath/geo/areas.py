@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from odc.geo.geobox import GeoBox
-from pyproj import Proj
+from pyproj import CRS, Geod, Proj
 
-from swath.geo.grids import require_crs, window_grid
+from swath.errors import GridError
+from swath.geo.grids import coordinates, require_crs, window_grid
 from swath.geo.lattice import interpolate
 from swath.geo.windows import Window
 
@@ -32,38 +33,46 @@ def cell_areas(grid: GeoBox, window: Window) -> np.ndarray:
     Raises:
         GridError: If the grid has no CRS.
     """
-    require_crs(grid, "The grid")
+    crs = require_crs(grid, "The grid").proj
     part = window_grid(grid, window)
-    if part.crs.geographic and part.affine.b == 0 and part.affine.d == 0:
-        return np.broadcast_to(_between_parallels(part)[:, None], window.shape)
-    unit = part.crs.proj.axis_info[0].unit_conversion_factor
+    if crs.is_geographic and part.affine.b == 0 and part.affine.d == 0:
+        return np.broadcast_to(_between_parallels(part, crs)[:, None], window.shape)
+    unit = crs.axis_info[0].unit_conversion_factor
     plane = abs(part.affine.determinant) * unit**2
-    projection = Proj(part.crs.proj)
+    projection = Proj(crs)
+    operation = crs.coordinate_operation
+    web_mercator = operation is not None and operation.method_name == _WEB_MERCATOR
 
     def scale(rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-        lon, lat = projection(*(part.affine @ (cols[None, :], rows[:, None])), inverse=True)
+        lon, lat = projection(*coordinates(part, rows[:, None], cols[None, :]), inverse=True)
         lost = ~(np.isfinite(lon) & np.isfinite(lat))
         lon, lat = np.where(lost, 0, lon), np.where(lost, 0, lat)
         areal = projection.get_factors(lon, lat, errcheck=False).areal_scale
-        if part.crs.proj.coordinate_operation.method_name == _WEB_MERCATOR:
+        if web_mercator:
             # PROJ gives the scale to a sphere of the major axis; the ellipsoid's radii of curvature are smaller
-            squared = _eccentricity(part) ** 2
-            areal *= (1 - squared * np.sin(np.radians(lat)) ** 2) ** 2 / (1 - squared)
+            squared = _eccentricity(crs) ** 2
+            areal = areal * (1 - squared * np.sin(np.radians(lat)) ** 2) ** 2 / (1 - squared)
         return np.where(lost, np.nan, areal)
 
     return plane / interpolate(scale, window.shape, _TOLERANCE)[0]
 
 
-def _between_parallels(grid: GeoBox) -> np.ndarray:
+def _between_parallels(grid: GeoBox, crs: CRS) -> np.ndarray:
     """Area of one pixel in each row of a north-up geographic grid."""
-    minor, eccentricity = grid.crs.proj.ellipsoid.semi_minor_metre, _eccentricity(grid)
+    geod, eccentricity = _geod(crs), _eccentricity(crs)
     edges = np.clip(grid.affine.f + grid.affine.e * np.arange(grid.shape[0] + 1), -90, 90)
     sine = np.sin(np.radians(edges))
     atanh = np.arctanh(eccentricity * sine) / eccentricity if eccentricity > 0 else sine
-    below = minor**2 / 2 * (sine / (1 - (eccentricity * sine) ** 2) + atanh)
+    below = geod.b**2 / 2 * (sine / (1 - (eccentricity * sine) ** 2) + atanh)
     return np.abs(np.diff(below)) * np.radians(abs(grid.affine.a))
 
 
-def _eccentricity(grid: GeoBox) -> float:
-    ellipsoid = grid.crs.proj.ellipsoid
-    return float(np.sqrt(1 - (ellipsoid.semi_minor_metre / ellipsoid.semi_major_metre) ** 2))
+def _eccentricity(crs: CRS) -> float:
+    return float(np.sqrt(_geod(crs).es))
+
+
+def _geod(crs: CRS) -> Geod:
+    geod = crs.get_geod()
+    if geod is None:
+        raise GridError("The CRS has no ellipsoid", got=crs.name)
+    return geod

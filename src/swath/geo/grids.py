@@ -8,13 +8,19 @@ the axis order of the CRS authority. Grids are north-up unless a function says o
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TypeVar
+
 import numpy as np
+import pyproj
 from affine import Affine
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from swath.errors import GridError
 from swath.geo.windows import Window
+
+Numbers = TypeVar("Numbers", float, np.ndarray)
 
 
 def pixel_grid(height: int, width: int) -> GeoBox:
@@ -55,13 +61,13 @@ def require_crs(grid: GeoBox, name: str) -> CRS:
     return grid.crs
 
 
-def coordinates(grid: GeoBox, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def coordinates(grid: GeoBox, rows: Numbers, cols: Numbers) -> tuple[Numbers, Numbers]:
     """`(x, y)` of fractional `rows` and `cols`, counted from the top-left corner; both broadcast."""
     a = grid.affine
     return a.a * cols + a.b * rows + a.c, a.d * cols + a.e * rows + a.f
 
 
-def positions(grid: GeoBox, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def positions(grid: GeoBox, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
     """Fractional `(row, col)`, counted from the top-left corner, of coordinates `x` and `y`; both broadcast."""
     a = ~grid.affine
     return a.d * x + a.e * y + a.f, a.a * x + a.b * y + a.c
@@ -85,3 +91,14 @@ def same_grid(a: GeoBox, b: GeoBox, tolerance: float = 1e-3) -> bool:
     to_b = ~b.affine @ a.affine
     corners = [(0, 0), (cols, 0), (0, rows), (cols, rows)]
     return all(max(abs(x - c), abs(y - r)) <= tolerance for c, r in corners for x, y in [to_b @ (c, r)])
+
+
+def transformer(source: CRS | pyproj.CRS, target: CRS | pyproj.CRS) -> pyproj.Transformer:
+    """Transformer of `(x, y)` from CRS to CRS, kept. One may serve many threads: it holds a context for each."""
+    plain = [crs.proj if isinstance(crs, CRS) else crs for crs in (source, target)]
+    return _transformer(*plain)
+
+
+@lru_cache(maxsize=256)
+def _transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)

@@ -25,7 +25,7 @@ def interpolate(exact: PixelFunction, shape: tuple[int, int], tolerance: float) 
         tolerance: Largest difference of a linear value from the exact one.
 
     Returns:
-        Values `[..., height, width]`, and those of the lattice `[..., h, w]`, the first and last pixel centres included.
+        Values `[..., height, width]`, and those of the lattice `[..., h, w]` from the first to the last pixel centre.
     """
     height, width = shape
     cells = 4

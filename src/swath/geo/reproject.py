@@ -7,25 +7,17 @@ one that jumps from 179 to -179 is as wide as the globe.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 
 from swath.errors import GridError
-from swath.geo.grids import coordinates, is_geographic, positions, require_crs, shape_of
+from swath.geo.grids import coordinates, is_geographic, positions, require_crs, shape_of, transformer
 
 #: Points a side of the lattice that tells where a grid lies in another CRS, and the margin around it.
 _LATTICE = 33
 _MARGIN = 0.05
-
-
-@lru_cache(maxsize=256)
-def transformer(source: CRS, target: CRS) -> Transformer:
-    """The transformer of `(x, y)` from CRS to CRS. One may serve many threads: it keeps a context for each."""
-    return Transformer.from_crs(source, target, always_xy=True)
 
 
 def to_grid(
@@ -64,7 +56,7 @@ def to_grid(
     rows, cols = shape_of(grid)
     x, y = coordinates(grid, np.array([0, 0, rows, rows]), np.array([0, cols, 0, cols]))
     box = np.array([x.min(), y.min(), x.max(), y.max()])
-    moved, part = _turned(geometries, is_geographic(grid), box)
+    moved, part = _around(geometries, is_geographic(grid), box)
     return moved, index[part]
 
 
@@ -134,6 +126,11 @@ def _rings(polygon: shapely.Polygon, first: int) -> list[slice]:
     return [slice(int(stop - count), int(stop)) for stop, count in zip(stops, counts, strict=True)]
 
 
+def turned(geometries: np.ndarray, degrees: float) -> np.ndarray:
+    """Geometries in longitude and latitude, moved east."""
+    return shapely.transform(geometries, lambda xy: np.add(xy, (degrees, 0.0))) if degrees else geometries
+
+
 def _valid(geometries: np.ndarray) -> np.ndarray:
     broken = ~shapely.is_valid(geometries)
     geometries = geometries.copy()
@@ -141,7 +138,7 @@ def _valid(geometries: np.ndarray) -> np.ndarray:
     return geometries
 
 
-def _turned(geometries: np.ndarray, geographic: bool, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _around(geometries: np.ndarray, geographic: bool, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Copies, a turn of the globe apart, that touch a box, and the place of their originals."""
     bounds = shapely.bounds(geometries).reshape(-1, 4)
     kept, places = [], []
@@ -153,7 +150,7 @@ def _turned(geometries: np.ndarray, geographic: bool, box: np.ndarray) -> tuple[
             & (bounds[:, 3] >= box[1])
         )
         copies = geometries[touching]
-        kept.append(shapely.transform(copies, lambda xy, turn=turn: xy + [turn, 0]) if turn else copies)
+        kept.append(turned(copies, turn))
         places.append(touching)
     order = np.argsort(np.concatenate(places), kind="stable")
     return np.concatenate(kept)[order], np.concatenate(places)[order]
@@ -161,7 +158,7 @@ def _turned(geometries: np.ndarray, geographic: bool, box: np.ndarray) -> tuple[
 
 def _clip(geometries: np.ndarray, geographic: bool, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Parts of geometries inside a box, and the place of their originals."""
-    parts, places = _turned(geometries, geographic, box)
+    parts, places = _around(geometries, geographic, box)
     bounds = shapely.bounds(parts).reshape(-1, 4)
     beyond = (bounds[:, :2] < box[:2]).any(1) | (bounds[:, 2:] > box[2:]).any(1)
     parts[beyond] = shapely.intersection(parts[beyond], shapely.box(*box))
@@ -198,7 +195,7 @@ def _holds(grid: GeoBox, point: tuple[float, float]) -> bool:
     """Whether a point in the CRS of a grid lies inside it."""
     if not np.isfinite(point).all():
         return False
-    row, col = positions(grid, np.float64(point[0]), np.float64(point[1]))
+    row, col = positions(grid, *point)
     return bool(0 <= row <= grid.shape[0] and 0 <= col <= grid.shape[1])
 
 

@@ -25,7 +25,7 @@ from swath.errors import ConfigError, DataError, GridError, InputError, MissingE
 from swath.files import replacing
 from swath.geo.areas import cell_areas
 from swath.geo.grids import coordinates, require_crs, shape_of
-from swath.geo.reproject import project, to_grid
+from swath.geo.reproject import project, to_grid, turned
 from swath.geo.windows import Window
 
 _log = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ def rasterize(
     shapes, index = to_grid(geometries.geometry.to_numpy(), geometries.crs, grid)
     if not len(shapes):
         return np.full(grid.shape, fill, dtype)
-    work = np.uint8 if dtype == bool else dtype
+    work = np.uint8 if dtype.kind == "b" else dtype
     raster = rasterio.features.rasterize(
         zip(shapes, values[index].astype(work).tolist(), strict=True),
         out_shape=shape_of(grid),
@@ -247,8 +247,9 @@ def footprint(grid: GeoBox, densify: int = 21) -> shapely.Polygon | shapely.Mult
     if not len(outline):
         raise GridError("The grid reaches beyond where its CRS is defined", got=f"{crs} {tuple(grid.affine[:6])}")
     world = shapely.box(-180, -90, 180, 90)
-    turned = [shapely.transform(outline[0], lambda xy, turn=turn: xy + [turn, 0]) for turn in (-360, 0, 360)]
-    parts = shapely.get_parts(shapely.get_parts(shapely.intersection(turned, world)))
+    parts = shapely.get_parts(
+        shapely.get_parts(shapely.intersection([turned(outline[0], turn) for turn in (-360, 0, 360)], world))
+    )
     return shapely.orient_polygons(shapely.union_all(parts[shapely.area(parts) > 0]))
 
 
@@ -262,7 +263,7 @@ def _read_parquet(path: Path) -> gpd.GeoDataFrame:
 
 def _need_pyarrow() -> None:
     try:
-        import pyarrow  # noqa: F401, PLC0415
+        import pyarrow  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("pyarrow", "parquet") from error
 
