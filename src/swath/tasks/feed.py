@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from swath.data.samplers import Place
+import numpy as np
+
+from swath.data.samplers import Places
 from swath.geo.windows import Window
 
 if TYPE_CHECKING:
@@ -31,8 +34,8 @@ class Feed:
         return iter(self.draw(self.epoch()))
 
 
-def cover(data: Collection, part: str, patch: int) -> tuple[Sequence[Place], int]:
-    """Patches whose centres cover every pixel of a part exactly once.
+def cover(data: Collection, part: str, patch: int) -> tuple[Places, int]:
+    """Patches whose cores cover every pixel of a part exactly once.
 
     Args:
         data: Scenes, split.
@@ -45,12 +48,12 @@ def cover(data: Collection, part: str, patch: int) -> tuple[Sequence[Place], int
     """
     margin = 0 if all(max(scene.grid.shape) <= patch for scene in data) else patch // 8
     step = patch - 2 * margin
-    places = []
-    for number, scene in enumerate(data):
-        height, width = scene.grid.shape
-        for row in range(0, height, step):
-            for col in range(0, width, step):
-                core = Window(row, col, step, step)
-                if scene.part is not None and scene.part_mask(core, part).any():
-                    places.append(Place(number, core.pad(margin)))
-    return places, margin
+    corners = [
+        (number, row - margin, col - margin)
+        for number, scene in enumerate(data)
+        if scene.part is not None
+        for row, col in product(*(range(0, size, step) for size in scene.grid.shape))
+        if scene.part_mask(Window(row, col, step, step), part).any()
+    ]
+    scenes, rows, cols = np.array(corners, np.int64).reshape(-1, 3).T
+    return Places(scenes, rows, cols, patch), margin

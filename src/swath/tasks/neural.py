@@ -139,7 +139,7 @@ class NeuralTask(LightningModule, Task):
             )
 
         feed = Feed(training, lambda: self.current_epoch)
-        validation = Feed(lambda _: self._batches(data, "val", covering, seed, threads)) if covering else None
+        validation = Feed(lambda _: self._batches(data, "val", covering, seed, threads)) if len(covering) else None
         history = History(run / "metrics.csv")
         best = KeepBest(self.monitor, lambda: self.save(run))
         checkpoint = ModelCheckpoint(

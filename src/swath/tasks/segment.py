@@ -207,10 +207,10 @@ def _covered(
 ) -> Iterator[tuple[dict[str, Any], np.ndarray, tuple[slice, slice]]]:
     """Batches over a part with the truth of each patch's core, `[B, height, width]`, where any is labelled."""
     places, margin = cover(data, part, patch)
-    if not places:
+    if not len(places):
         return
     if shuffled:
-        places = [places[i] for i in np.random.default_rng(seed).permutation(len(places))]
+        places = places.take(np.random.default_rng(seed).permutation(len(places)))
     core = (slice(margin, patch - margin),) * 2
     for found in Batches(data, places, part=part, patch=patch, batch=batch, threads=threads, seed=seed):
         truth = found["mask"].numpy()[:, *core]
