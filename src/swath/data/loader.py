@@ -1,0 +1,299 @@
+"""Batches: patches read by threads straight into batch tensors, in an order that does not depend on the threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from swath.data.classes import IGNORE
+from swath.data.samplers import Place, Places, Sampler
+from swath.data.scenes import Collection
+from swath.data.sources import Source
+from swath.data.warped import WarpedSource
+from swath.errors import ConfigError, MissingExtraError, ReadError, SwathError
+from swath.geo.grids import same_grid, window_grid
+from swath.geo.windows import Window
+from swath.sensors.bands import Bands
+
+#: What torch collates; see contract 3 in docs/design.md.
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A patch that could not be read and stands in its batch as invalid.
+
+    Attributes:
+        scene: Id of the scene.
+        window: The patch.
+        reason: The error's message.
+    """
+
+    scene: str
+    window: Window
+    reason: str
+
+
+class Batches:
+    """Batches of patches, re-iterable; each iteration is one epoch.
+
+    A batch holds `image` `[B, C, H, W]` float32 in physical units (a dict of these by layer where scenes have several
+    layers), zero where `valid` `[B, H, W]` is False; `mask` `[B, H, W]` int64 where the collection has labels, with
+    `IGNORE` where no label counts: unlabelled, invalid, or outside of the part; `scene` `[B]`, the position in the
+    collection; and `window` `[B, 4]` (row, col, height, width).
+
+    With several ranks, each step's places are those of one process with a batch `world` times as large, sorted by
+    position so that a rank reads few files. Where the last places are fewer than the ranks, the others get a patch in
+    which nothing is valid.
+
+    Args:
+        collection: The scenes.
+        places: A sampler, called for every epoch; or fixed places.
+        part: Part of the split; None takes all pixels.
+        patch: Height and width of the patches, in pixels.
+        batch: Patches in a batch of this rank.
+        threads: Threads that read.
+        prefetch: Batches that are being read ahead.
+        seed: Given to the sampler.
+        rank: Number of this process, of `world`.
+        world: Number of processes.
+        augment: Applied to each batch, in the thread that iterates.
+        on_error: Whether a patch that cannot be read ends the epoch, or stands as invalid and is listed in `skipped`.
+        pin: Whether tensors are in pinned memory, for transfer to a CUDA device.
+
+    Attributes:
+        epoch: Number of the next iteration; set it to resume.
+        skipped: What was skipped so far.
+
+    Raises:
+        ConfigError: If a number is out of range.
+        DataError: If scenes have different layers or bands.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        places: Sampler | Places,
+        *,
+        part: str | None,
+        patch: int,
+        batch: int,
+        threads: int = 2,
+        prefetch: int = 4,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        augment: Callable[[Batch], Batch] | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        pin: bool = False,
+    ) -> None:
+        if min(batch, threads, prefetch, world) < 1 or not 0 <= rank < world:
+            raise ConfigError(
+                "Batches cannot be made",
+                got=f"batch={batch}, threads={threads}, prefetch={prefetch}, rank={rank}, world={world}",
+                expected="all at least 1, and a rank below world",
+            )
+        if on_error not in ("raise", "skip"):
+            raise ConfigError("Unknown choice for errors", got=on_error, expected="raise or skip")
+        self.epoch = 0
+        self.skipped: list[Skipped] = []
+        self._collection, self._places, self._part, self._patch = collection, places, part, patch
+        self._batch, self._threads, self._prefetch, self._seed = batch, threads, prefetch, seed
+        self._rank, self._world, self._augment, self._on_error, self._pin = rank, world, augment, on_error, pin
+        self._reader = _Reader(collection, part, patch)
+        self._drawn: tuple[int, Places] | None = None
+
+    def __len__(self) -> int:
+        return -(-len(self.places()) // (self._batch * self._world))
+
+    def places(self) -> Places:
+        """The places of the coming epoch, of all ranks."""
+        if isinstance(self._places, Places):
+            return self._places
+        if self._drawn is None or self._drawn[0] != self.epoch:
+            drawn = self._places(self._collection, self._part, self._patch, seed=self._seed, epoch=self.epoch)
+            self._drawn = (self.epoch, drawn)
+        return self._drawn[1]
+
+    def __iter__(self) -> Iterator[Batch]:
+        places = self.places()
+        self.epoch += 1
+        return self._read(places)
+
+    def _read(self, places: Places) -> Iterator[Batch]:
+        pool = ThreadPoolExecutor(self._threads, "swath-read")
+        ahead: deque[tuple[Batch, list[Future[Skipped | None]]]] = deque()
+        try:
+            for share, counts in self._shares(places):
+                batch = self._reader.empty(len(share))
+                ahead.append((batch, [pool.submit(self._fill, batch, i, p, counts) for i, p in enumerate(share)]))
+                if len(ahead) > self._prefetch:
+                    yield self._finished(*ahead.popleft())
+            while ahead:
+                yield self._finished(*ahead.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _shares(self, places: Places) -> Iterator[tuple[Places, bool]]:
+        """For each step this rank's places, and whether they count."""
+        step = self._batch * self._world
+        for start in range(0, len(places), step):
+            of_all = places.take(np.arange(start, min(start + step, len(places))))
+            if self._world > 1:
+                of_all = of_all.take(np.lexsort((of_all.cols, of_all.scenes)))
+            mine = np.array_split(np.arange(len(of_all)), self._world)[self._rank]
+            yield of_all.take(mine if len(mine) else np.array([0])), len(mine) > 0
+
+    def _fill(self, batch: Batch, index: int, place: Place, counts: bool) -> Skipped | None:
+        """Read one patch into its place of the batch."""
+        try:
+            if counts:
+                self._reader.fill(batch, index, place)
+                return None
+            reason = None
+        except ReadError as error:
+            if self._on_error == "raise":
+                raise
+            reason = str(error)
+        self._reader.blank(batch, index, place)
+        return Skipped(self._collection[place.scene].id, place.window, reason) if reason else None
+
+    def _finished(self, batch: Batch, reads: Sequence[Future[Skipped | None]]) -> Batch:
+        self.skipped += [skipped for read in reads if (skipped := read.result())]
+        tensors = _tensors(batch, self._pin)
+        return self._augment(tensors) if self._augment else tensors
+
+
+class PatchDataset(Dataset[Batch]):
+    """Places as a plain torch data set, for any `DataLoader`; keys as in `Batches`, without the batch axis.
+
+    With shuffling off, a `DataLoader` keeps the order of the places.
+
+    Args:
+        collection: The scenes.
+        places: What to read.
+        part: Part of the split; None takes all pixels.
+    """
+
+    def __init__(self, collection: Collection, places: Places, part: str | None = None) -> None:
+        self._collection, self._places, self._part = collection, places, part
+        self._reader = _Reader(collection, part, places.patch)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PatchDataset, (self._collection, self._places, self._part)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Batch:
+        batch = self._reader.empty(1)
+        self._reader.fill(batch, 0, self._places[index])
+        return _map(_tensors(batch, False), lambda tensor: tensor[0])
+
+
+class _Reader:
+    """Reads patches of a collection into arrays of batches."""
+
+    def __init__(self, collection: Collection, part: str | None, patch: int) -> None:
+        self._collection, self._part, self._patch = collection, part, patch
+        self._bands = collection.bands
+        self._labelled = any(scene.labels is not None for scene in collection)
+        self._layers = lru_cache(maxsize=None)(self._on_scene_grid)
+
+    def empty(self, size: int) -> Batch:
+        """Arrays of a batch, not yet filled."""
+        square = (self._patch, self._patch)
+        images = {name: np.empty((size, len(bands), *square), np.float32) for name, bands in self._bands.items()}
+        batch: Batch = {
+            "image": images if len(images) > 1 else next(iter(images.values())),
+            "valid": np.empty((size, *square), bool),
+            "scene": np.empty(size, np.int64),
+            "window": np.empty((size, 4), np.int64),
+        }
+        return batch | ({"mask": np.empty((size, *square), np.int64)} if self._labelled else {})
+
+    def fill(self, batch: Batch, index: int, place: Place) -> None:
+        """Read the patch of `place` into position `index` of the arrays.
+
+        Raises:
+            SwathError: As sources and labels raise it, with the scene named.
+        """
+        scene, window = self._collection[place.scene], place.window
+        valid = batch["valid"][index]
+        self._say_where(batch, index, place)
+        try:
+            valid[:] = True
+            for name, source in self._layers(place.scene).items():
+                stored, inside = source.read(window)
+                _decode(stored, source.bands, _image(batch, name)[index])
+                valid &= inside
+            for name in self._bands if not valid.all() else ():
+                _image(batch, name)[index][:, ~valid] = 0
+            if not self._labelled:
+                return
+            mask = batch["mask"][index]
+            if scene.labels is None:
+                mask[:] = IGNORE
+                return
+            mask[:] = scene.labels.read(window_grid(scene.grid, window))
+            mask[~valid] = IGNORE
+            if self._part is not None:
+                mask[~scene.part_mask(window, self._part)] = IGNORE
+        except MissingExtraError:
+            raise
+        except SwathError as error:
+            problem = f"Scene {scene.id} cannot be read: {error.problem}"
+            raise type(error)(problem, got=error.got, expected=error.expected, fix=error.fix) from error
+
+    def blank(self, batch: Batch, index: int, place: Place) -> None:
+        """Make position `index` of the arrays a patch in which nothing is valid."""
+        self._say_where(batch, index, place)
+        for name in self._bands:
+            _image(batch, name)[index] = 0
+        batch["valid"][index] = False
+        if self._labelled:
+            batch["mask"][index] = IGNORE
+
+    def _say_where(self, batch: Batch, index: int, place: Place) -> None:
+        window = place.window
+        batch["scene"][index] = place.scene
+        batch["window"][index] = window.row, window.col, window.height, window.width
+
+    def _on_scene_grid(self, number: int) -> Mapping[str, Source]:
+        scene = self._collection[number]
+        return {
+            name: source if same_grid(source.grid, scene.grid) else WarpedSource(source, scene.grid)
+            for name, source in scene.layers.items()
+        }
+
+
+def _image(batch: Batch, layer: str) -> np.ndarray:
+    image = batch["image"]
+    return image[layer] if isinstance(image, dict) else image
+
+
+def _decode(stored: np.ndarray, bands: Bands, out: np.ndarray) -> None:
+    """`bands.decode(stored)` into `out`, without an array between."""
+    np.copyto(out, stored, casting="unsafe")
+    scale = np.array([band.scale for band in bands], np.float32)
+    offset = np.array([band.offset for band in bands], np.float32)
+    if np.any(scale != 1):
+        out *= scale[:, None, None]
+    if np.any(offset != 0):
+        out += offset[:, None, None]
+
+
+def _tensors(batch: Batch, pin: bool) -> Batch:
+    return _map(batch, lambda a: torch.from_numpy(a).pin_memory() if pin else torch.from_numpy(a))
+
+
+def _map(batch: Batch, change: Callable[[Any], Any]) -> Batch:
+    return {key: _map(value, change) if isinstance(value, dict) else change(value) for key, value in batch.items()}
