@@ -47,7 +47,7 @@ def cell_areas(grid: GeoBox, window: Window) -> np.ndarray:
         lon, lat = projection(*coordinates(part, rows[:, None], cols[None, :]), inverse=True)
         lost = ~(np.isfinite(lon) & np.isfinite(lat))
         lon, lat = np.where(lost, 0, lon), np.where(lost, 0, lat)
-        areal = projection.get_factors(lon, lat, errcheck=False).areal_scale
+        areal = np.asarray(projection.get_factors(lon, lat, errcheck=False).areal_scale)
         if web_mercator:
             # PROJ gives the scale to a sphere of the major axis; the ellipsoid's radii of curvature are smaller
             squared = _eccentricity(crs) ** 2

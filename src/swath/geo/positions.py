@@ -17,7 +17,6 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from swath.errors import GridError
 from swath.geo import grids
 from swath.geo.lattice import interpolate
 from swath.geo.windows import Window
@@ -77,13 +76,6 @@ def pixel_map(to: GeoBox, of: GeoBox, tolerance: float = 0.125) -> PixelMap:
     Raises:
         GridError: If one of the grids has no CRS and the other has.
     """
-    if to.crs != of.crs and (to.crs is None or of.crs is None):
-        raise GridError(
-            "Nothing can be warped between a picture and a map",
-            got=f"CRS {of.crs or 'none'} of the source, {to.crs or 'none'} of the target",
-            expected="a CRS on both sides",
-            fix="Give the missing one with `crs:` / `--crs`",
-        )
     middle = _centre(of)[0] if grids.is_geographic(of) else 0.0
     period = _period(of)
     if to.crs == of.crs:
@@ -91,7 +83,7 @@ def pixel_map(to: GeoBox, of: GeoBox, tolerance: float = 0.125) -> PixelMap:
         ends = [x - 360 * turns - middle for x, _ in (to.affine @ (0, 0), to.affine @ (to.shape[1], to.shape[0]))]
         if not grids.is_geographic(of) or period or max(map(abs, ends)) <= 180:
             return _affine_map(to, of, 360.0 * turns, period)
-    transform = grids.transformer(to.crs, of.crs).transform
+    transform = grids.transformer(grids.require_crs(to, "The target"), grids.require_crs(of, "The source")).transform
     if period:
         x, _ = transform(*_centre(to))
         middle = x if np.isfinite(x) else middle
