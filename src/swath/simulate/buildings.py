@@ -58,7 +58,7 @@ def blocks(settlement: Settlement, streets: gpd.GeoDataFrame, seed: int) -> gpd.
 
 
 def town_buildings(
-    settlement: Settlement, streets: gpd.GeoDataFrame, town: gpd.GeoDataFrame, avoid: np.ndarray, seed: int
+    settlement: Settlement, streets: gpd.GeoDataFrame, town: gpd.GeoDataFrame, avoid: np.ndarray, seed: int, year: int
 ) -> gpd.GeoDataFrame:
     """Buildings of a settlement.
 
@@ -68,6 +68,7 @@ def town_buildings(
         town: Its blocks.
         avoid: Polygons that nobody builds in (water).
         seed: Which buildings.
+        year: The world's year, from which on a few houses are still to be built.
     """
     rng = noise.rng(seed, "buildings", settlement.index)
     tree = shapely.STRtree(town.geometry.to_numpy())
@@ -108,10 +109,10 @@ def town_buildings(
     for others in (roads, avoid):
         if len(others):
             keep[shapely.STRtree(shapes).query(others, "intersects")[1]] = False
-    return _described(shapes[keep], use[keep], settlement, rng)
+    return _described(shapes[keep], use[keep], settlement, rng, year)
 
 
-def farms(yards: np.ndarray, angles: np.ndarray, seed: int, unit: object) -> gpd.GeoDataFrame:
+def farms(yards: np.ndarray, angles: np.ndarray, seed: int, unit: object, year: int) -> gpd.GeoDataFrame:
     """Farmhouses with barns around the points `yards` `[N, 2]`, turned by `angles` radians `[N]`."""
     rng = noise.rng(seed, "farms", unit)
     n = len(yards)
@@ -127,18 +128,25 @@ def farms(yards: np.ndarray, angles: np.ndarray, seed: int, unit: object) -> gpd
         scale = rng.uniform(0.85, 1.25, (n, 2))
         shapes.append(rectangles(centre, size[0] * scale[:, 0], size[1] * scale[:, 1], angles))
         kinds.append(np.full(n, kind, object))
-    return _frame(np.concatenate(shapes), np.concatenate(kinds), rng, np.full(3 * n, -1))
+    return _frame(np.concatenate(shapes), np.concatenate(kinds), rng, np.full(3 * n, -1), year)
 
 
-def _described(shapes: np.ndarray, use: np.ndarray, settlement: Settlement, rng: np.random.Generator) -> gpd.GeoDataFrame:
+def _described(
+    shapes: np.ndarray, use: np.ndarray, settlement: Settlement, rng: np.random.Generator, year: int
+) -> gpd.GeoDataFrame:
     kind = np.where(use == "industrial", "industrial", np.where(use == "residential", "house", "apartments")).astype(object)
     kind[(use == "commercial") & (rng.random(len(use)) < 0.3)] = "retail"
     kind[(use == "residential") & (rng.random(len(use)) < 0.06)] = "apartments"
-    return _frame(shapes, kind, rng, np.full(len(shapes), settlement.index), settlement)
+    return _frame(shapes, kind, rng, np.full(len(shapes), settlement.index), year, settlement)
 
 
 def _frame(
-    shapes: np.ndarray, kind: np.ndarray, rng: np.random.Generator, place: np.ndarray, settlement: Settlement | None = None
+    shapes: np.ndarray,
+    kind: np.ndarray,
+    rng: np.random.Generator,
+    place: np.ndarray,
+    year: int,
+    settlement: Settlement | None = None,
 ) -> gpd.GeoDataFrame:
     n = len(shapes)
     levels = np.select(
@@ -166,12 +174,20 @@ def _frame(
                 "roof:shape": np.where(pitched, "gabled", "flat"),
                 "roof:material": roof,
                 "building:material": wall,
-                "start_date": (2022 - (rng.random(n) ** 2 * 80)).astype(int),
+                "start_date": _dates(rng, n, year),
                 "settlement": place,
             }
         ),
         geometry=shapes,
     )
+
+
+def _dates(rng: np.random.Generator, count: int, year: int) -> np.ndarray:
+    """When each was finished: most long ago, about one in twenty within three years from `year` on."""
+    first = np.datetime64(f"{year}-01-01")
+    old = first - (80 * 365 * rng.random(count) ** 2).astype("timedelta64[D]")
+    new = first + (3 * 365 * rng.random(count)).astype("timedelta64[D]")
+    return np.where(rng.random(count) < 0.05, new, old).astype("datetime64[D]").astype(str).astype(object)
 
 
 def _with_wing(shapes: np.ndarray, rng: np.random.Generator) -> np.ndarray:

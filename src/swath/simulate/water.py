@@ -71,6 +71,7 @@ def lay_water(terrain: Terrain, affine: Affine, seed: int, river: float) -> Wate
     ponds = outlines(pool, affine, 2.1, 6 * cell**2)
     ponds = ponds[~shapely.intersects(ponds, shapely.union_all(river_areas))] if len(ponds) else ponds
     from_sea = ndimage.distance_transform_edt(height >= 0) * cell if len(sea) else np.full(height.shape, 1e6)
+    from_sea = np.where(from_sea > 0, np.maximum(ndimage.gaussian_filter(from_sea, 2.0), 1e-3), 0.0)
     sandy = noise.fractal(x, y, 1500, seed + 12, 3)
     strand = np.where(from_sea > 0, 40 + 40 * np.clip(sandy, -1, 1) - from_sea, 5.0)
     beaches = outlines(strand, affine, 0.0, 10 * cell**2)

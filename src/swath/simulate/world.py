@@ -248,7 +248,7 @@ class World:
         ways = roads.described(roads.streets(settlement, through, self.seed), self._wet)
         town = buildings.blocks(settlement, ways, self.seed)
         near = self.water.areas[shapely.intersects(self.water.areas, settlement.hull)]
-        houses = buildings.town_buildings(settlement, ways, town, near, self.seed)
+        houses = buildings.town_buildings(settlement, ways, town, near, self.seed, self.config.year)
         houses["landuse"] = _containing(houses, town)
         carriage = shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2)
         avoid = np.concatenate([houses.geometry.to_numpy(), carriage, near])
@@ -337,7 +337,7 @@ class World:
         ends = yards - normal * 18
         lines = roads.rounded(shapely.linestrings(np.stack([points[chosen], ends], 1))) if len(yards) else []
         tracks = gpd.GeoDataFrame({"highway": np.full(len(yards), "track", object)}, geometry=lines)
-        made = buildings.farms(yards, direction, self.seed, bounds)
+        made = buildings.farms(yards, direction, self.seed, bounds, self.config.year)
         # a farm that stands in another farm's yard is left out whole
         if len(yards) > 1:
             apart = np.ones(len(yards), bool)

@@ -1,0 +1,269 @@
+"""Optical sensors: what each sees of one surface.
+
+Ground reflectance of a row is its mixture of material spectra in the band; light, atmosphere and clouds act on it; the
+detector averages it over its footprint (exactly, over the fine pixels) and the optics blur it with a Gaussian; photon
+noise and read noise follow the band's signal-to-noise ratio; the result is stored as the sensor stores it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+from scipy.special import ndtri
+
+from swath.sensors.bands import Band, Bands
+from swath.simulate import light, noise, spectra
+from swath.simulate.atmosphere import Atmosphere, gas_transmission, terms
+from swath.simulate.clouds import Sky, Veil, reflectance, transmission, veil
+from swath.simulate.moment import Moment
+from swath.simulate.surface import Surface, axes, paint
+from swath.simulate.world import World
+
+
+@dataclass(frozen=True)
+class Optical:
+    """An optical sensor.
+
+    Attributes:
+        bands: Its bands with wavelength and width; how they are stored.
+        pixel: Ground size of the finest band's pixels, m.
+        fine: Fine pixels per pixel and side on which the surface is painted.
+        coarser: Factor on `pixel` for the native pixels of each band.
+        blur: Full width at half maximum of the optics, in native pixels.
+        snr: Signal-to-noise ratio of each band at a reflectance of 0.2.
+        top: Whether it gives reflectance at the top of the atmosphere instead of at the ground.
+        dtype: Of the stored numbers.
+        picture: Whether it stores pictures, toned for the eye, instead of reflectance.
+        origin: Where a pixel corner lies, modulo the pixel, m.
+    """
+
+    bands: Bands
+    pixel: float
+    fine: int
+    coarser: tuple[int, ...]
+    blur: float
+    snr: tuple[float, ...]
+    top: bool
+    dtype: str = "uint16"
+    picture: bool = False
+    origin: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """Name of the sensor."""
+        return self.bands.sensor
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a sensor saw.
+
+    Attributes:
+        values: Stored numbers `[bands, H, W]`.
+        bands: What they are.
+        grid: Where they are.
+        moment: When.
+        veil: Clouds and their shadows on the same pixels.
+    """
+
+    values: np.ndarray
+    bands: Bands
+    grid: GeoBox
+    moment: Moment
+    veil: Veil
+
+
+def _bands(
+    sensor: str,
+    scale: float,
+    offset: float,
+    nodata: float | None,
+    *rows: tuple[str, str, float, float],
+    unit: str = "reflectance",
+) -> Bands:
+    return Bands(
+        sensor,
+        tuple(
+            Band(name, unit, nm, scale, offset, nodata, (alias,) if alias else (), width)
+            for name, alias, nm, width in rows
+        ),
+    )
+
+
+_S2 = (
+    ("B01", "coastal", 443, 21), ("B02", "blue", 492, 66), ("B03", "green", 560, 36), ("B04", "red", 665, 31),
+    ("B05", "rededge1", 704, 15), ("B06", "rededge2", 741, 15), ("B07", "rededge3", 783, 20), ("B08", "nir", 833, 106),
+    ("B8A", "nir08", 865, 21), ("B09", "nir09", 945, 20), ("B10", "cirrus", 1374, 31), ("B11", "swir16", 1614, 91),
+    ("B12", "swir22", 2202, 175),
+)  # fmt: skip
+_L8 = (
+    ("B1", "coastal", 443, 16), ("B2", "blue", 482, 60), ("B3", "green", 561, 57), ("B4", "red", 655, 38),
+    ("B5", "nir", 865, 28), ("B6", "swir16", 1609, 85), ("B7", "swir22", 2201, 187), ("B9", "cirrus", 1374, 20),
+)  # fmt: skip
+_MODIS = (
+    ("B01", "red", 645, 50), ("B02", "nir", 858, 35), ("B03", "blue", 469, 20), ("B04", "green", 555, 20),
+    ("B05", "nir2", 1240, 20), ("B06", "swir16", 1640, 24), ("B07", "swir22", 2130, 50),
+)  # fmt: skip
+_RGBN = (("red", "", 660, 60), ("green", "", 560, 60), ("blue", "", 480, 60), ("nir", "", 830, 90))
+
+#: The sensors by name. Band centres and widths are public facts of the instruments; noise and blur are ours.
+SENSORS = {
+    "sentinel2_l1c": Optical(
+        _bands("sentinel2_l1c", 1e-4, -0.1, 0, *_S2), 10.0, 4, (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 6, 2, 2), 0.9,
+        (129, 154, 168, 142, 117, 89, 105, 174, 72, 114, 50, 100, 100), True,
+    ),
+    "sentinel2_l2a": Optical(
+        _bands("sentinel2_l2a", 1e-4, -0.1, 0, *(r for r in _S2 if r[0] != "B10")), 10.0, 4,
+        (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 2, 2), 0.9, (129, 154, 168, 142, 117, 89, 105, 174, 72, 114, 100, 100), False,
+    ),
+    "landsat8_l1": Optical(
+        _bands("landsat8_l1", 2e-5, -0.1, 0, *_L8), 30.0, 10, (1,) * 8, 0.9, (130, 130, 100, 90, 90, 100, 100, 50), True,
+        origin=15.0,
+    ),
+    "planetscope": Optical(
+        _bands("planetscope", 1e-4, 0.0, 0, ("blue", "", 490, 50), ("green", "", 565, 36), ("red", "", 665, 31), ("nir", "", 865, 40)),
+        3.0, 3, (1,) * 4, 1.5, (60, 60, 60, 60), False,
+    ),
+    "aerial_rgb": Optical(
+        _bands("aerial_rgb", 1.0, 0.0, None, *_RGBN[:3], unit="dn"), 0.5, 1, (1,) * 3, 0.8, (45,) * 3, False, "uint8", True
+    ),
+    "naip": Optical(_bands("naip", 1.0, 0.0, None, *_RGBN, unit="dn"), 0.6, 1, (1,) * 4, 0.8, (45,) * 4, False, "uint8", True),
+    "modis_coarse": Optical(
+        _bands("modis_coarse", 1e-4, 0.0, -28672, *_MODIS), 480.0, 32, (1,) * 7, 1.2, (128, 200, 240, 220, 75, 270, 110),
+        False, "int16",
+    ),
+}  # fmt: skip
+
+
+def sensor_grid(world: World, pixel: float, bounds: tuple[float, float, float, float] | None = None, origin: float = 0.0) -> GeoBox:
+    """The grid of all pixels of a sensor that lie whole within `bounds` (by default the world)."""
+    west, south, east, north = world.bounds if bounds is None else bounds
+    left = np.ceil(round((west - origin) / pixel, 6)) * pixel + origin
+    top = np.floor(round((north - origin) / pixel, 6)) * pixel + origin
+    width, height = int((east - left) / pixel + 1e-6), int((top - south) / pixel + 1e-6)
+    return GeoBox((max(height, 0), max(width, 0)), Affine(pixel, 0, left, 0, -pixel, top), world.grid.crs)
+
+
+def finer(grid: GeoBox, factor: int) -> GeoBox:
+    """The same ground with pixels `factor` times smaller."""
+    return GeoBox((grid.shape[0] * factor, grid.shape[1] * factor), grid.affine @ Affine.scale(1 / factor), grid.crs)
+
+
+def averaged(values: np.ndarray, factor: int) -> np.ndarray:
+    """Means over squares of `factor` pixels a side; `values` `[H, W]` with sides that are multiples of it."""
+    if factor == 1:
+        return values
+    height, width = values.shape
+    return values.reshape(height // factor, factor, width // factor, factor).mean((1, 3), dtype=np.float32)
+
+
+def observe(
+    world: World,
+    sensor: Optical,
+    moment: Moment,
+    grid: GeoBox | None = None,
+    sky: Sky | None = None,
+    air: Atmosphere | None = None,
+) -> Image:
+    """See a world with a sensor.
+
+    Args:
+        world: The world.
+        sensor: Which sensor.
+        moment: When.
+        grid: Pixels of the finest bands, on the sensor's lattice; by default all that lie within the world. Memory is that of this grid: use
+            windows of `sensor_grid` for large worlds (`save.write_image` does).
+        sky: Clouds; by default none.
+        air: Atmosphere; by default clear.
+    """
+    sky, air = sky or Sky(), air or Atmosphere()
+    grid = grid or sensor_grid(world, sensor.pixel, origin=sensor.origin)
+    # whole native pixels of the coarsest band, and room for shadows that reach in from outside
+    unit = max(sensor.coarser)
+    least = max(2 * unit, int(np.ceil(30 / sensor.pixel)))
+    col = round((grid.affine.c - sensor.origin) / sensor.pixel)
+    row = round((sensor.origin - grid.affine.f) / sensor.pixel)
+    left, top = least + (col - least) % unit, least + (row - least) % unit
+    height, width = (-(-(n + least + before) // unit) * unit for n, before in zip(grid.shape, (top, left), strict=True))
+    outer = GeoBox((height, width), grid.affine @ Affine.translation(-left, -top), grid.crs)
+    surface = paint(world, finer(outer, sensor.fine), moment)
+    seen = reflect(surface, sensor, sky, air, world.seed + 500)
+    inner = np.s_[:, top : top + grid.shape[0], left : left + grid.shape[1]]
+    x, y = axes(grid)
+    over = veil(x, y, sky, moment.sun, moment.time.timestamp(), world.seed + 500)
+    stored = _stored(sensor, seen[inner], grid, moment, world.seed)
+    west, south, east, north = world.bounds
+    outside = (x < west) | (x > east) | ((y < south) | (y > north))[:, None]
+    for plane, band in zip(stored, sensor.bands, strict=True):
+        plane[outside] = 0 if band.nodata is None else band.nodata
+    return Image(stored, sensor.bands, grid, moment, over)
+
+
+def lit_reflectance(surface: Surface, wavelengths: np.ndarray, widths: np.ndarray) -> list[np.ndarray]:
+    """Reflectance of the fine pixels under the sun, relative to flat ground: one `[H, W]` for each band."""
+    table = surface.table.weights @ spectra.seen_by(wavelengths, widths).astype(np.float32)
+    sunlit = light.direct(surface.dsm, surface.above, surface.grid.affine.a, surface.moment.sun)
+    grain = np.maximum(1 + surface.table.texture[surface.row] * surface.grain, 0.2)
+    made = []
+    for number, share in enumerate(light.diffuse_share(wavelengths)):
+        made.append(table[:, number][surface.row] * grain * ((1 - share) * sunlit + share).astype(np.float32))
+    return made
+
+
+def reflect(surface: Surface, sensor: Optical, sky: Sky, air: Atmosphere, seed: int) -> np.ndarray:
+    """Noise-free reflectance `[bands, h, w]` on the sensor's pixels over a painted surface; `seed` chooses the sky."""
+    moment = surface.moment
+    wavelengths = np.array([band.wavelength for band in sensor.bands], float)
+    widths = np.array([band.fwhm for band in sensor.bands], float)
+    path, through, albedo = terms(wavelengths, air, moment.sun.elevation)
+    # half of the vapour lies above the cumulus, none of it above the cirrus
+    gas = np.sqrt(gas_transmission(wavelengths, air.water, 1 + 1 / max(np.sin(moment.sun.elevation), 0.05)))
+    shape = surface.row.shape[0] // sensor.fine, surface.row.shape[1] // sensor.fine
+    grid = GeoBox(shape, surface.grid.affine @ Affine.scale(sensor.fine), surface.grid.crs)
+    made = np.empty((len(wavelengths), *shape), np.float32)
+    fine = lit_reflectance(surface, wavelengths, widths)
+    x, y = axes(grid)
+    over = veil(x, y, sky, moment.sun, moment.time.timestamp(), seed)
+    for number, share in enumerate(light.diffuse_share(wavelengths)):
+        ground = averaged(fine[number], sensor.fine)
+        fine[number] = np.empty(0)
+        ground *= (1 - share) * over.sunlight + share
+        nm = wavelengths[number]
+        if sensor.top:
+            ground = path[number] + through[number] * ground / (1 - albedo[number] * ground)
+        ground = ground * transmission(over.depth) + (gas[number] if sensor.top else 1) * reflectance(over.depth, nm)
+        ground = ground * transmission(over.cirrus) + reflectance(over.cirrus * 4, nm, ice=True)
+        coarser = sensor.coarser[number]
+        native = averaged(ground, coarser) if coarser > 1 else ground
+        native = ndimage.gaussian_filter(native, sensor.blur / 2.3548)
+        made[number] = native.repeat(coarser, 0).repeat(coarser, 1) if coarser > 1 else native
+    return made
+
+
+def toned(values: np.ndarray) -> np.ndarray:
+    """Reflectance as 8-bit picture values: 0.45 is white, gamma 1.7 (ours)."""
+    return 255 * np.clip(values / 0.45, 0, 1) ** (1 / 1.7)
+
+
+def _stored(sensor: Optical, values: np.ndarray, grid: GeoBox, moment: Moment, seed: int) -> np.ndarray:
+    """`values` with noise, as the sensor stores them. The noise of a pixel depends on its place, not on the window."""
+    col = np.round(axes(grid)[0] / sensor.pixel - 0.5).astype(np.int64)
+    row = np.round(axes(grid)[1] / sensor.pixel - 0.5).astype(np.int64)
+    instant = noise.key(seed, sensor.id, int(moment.time.timestamp())) % 2**40
+    limits = np.iinfo(sensor.dtype)
+    made = np.empty(values.shape, sensor.dtype)
+    for number, (band, snr, plane) in enumerate(zip(sensor.bands, sensor.snr, values, strict=True)):
+        native = sensor.coarser[number]
+        draw = noise.uniform((col // native)[None], (row // native)[:, None], instant + number)
+        # read noise and photon noise: variance has a constant part and one that grows with the signal
+        spread = 0.2 / snr * np.sqrt(0.3 + 0.7 * np.maximum(plane, 0) / 0.2)
+        noisy = plane + spread * ndtri(np.clip(draw, 1e-9, 1 - 1e-9))
+        stored = toned(noisy) if sensor.picture else (noisy - band.offset) / band.scale
+        # the number for nodata is never a value
+        least = max(limits.min, 1) if band.nodata == 0 else 0 if sensor.picture else limits.min + 1
+        made[number] = np.clip(np.round(stored), least, limits.max)
+    return made
