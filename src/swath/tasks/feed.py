@@ -1,37 +1,50 @@
-"""What a network is fed: which patches to train on in an epoch, and how a part is covered for scoring."""
+"""What a network is fed: which patches an epoch draws, and how a part is covered for scoring."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swath.data.samplers import Places
+from swath.data.classes import IGNORE
+from swath.data.labelled import LabelledPlaces
+from swath.data.samplers import Places, Sampler, block_places
+from swath.geo.grids import window_grid
 from swath.geo.windows import Window
 
 if TYPE_CHECKING:
-    from swath.data.loader import Batches
     from swath.data.scenes import Collection
+    from swath.tasks.recipe import Recipe
+
+#: Below this share of labelled pixels, labels are sparse, and patches are drawn around them.
+_SPARSE = 0.2
+#: Patches looked at to judge it.
+_JUDGED = 64
 
 
-class Feed:
-    """Batches that are drawn anew for every epoch.
+def training_sampler(data: Collection, recipe: Recipe, seed: int) -> Sampler:
+    """The sampler of a recipe; `auto` draws around labelled pixels where few pixels are labelled."""
+    sampling = recipe.sampling
+    if sampling == "auto":
+        sampling = "labels" if labelled_share(data, "train", recipe.patch, seed) < _SPARSE else "area"
+    if sampling == "area":
+        return partial(block_places, count=recipe.samples)
+    return LabelledPlaces(recipe.samples, balanced=sampling == "classes")
 
-    Args:
-        draw: Makes the batches of an epoch.
-        epoch: Tells the present epoch.
-    """
 
-    def __init__(self, draw: Callable[[int], Batches], epoch: Callable[[], int] = lambda: 0) -> None:
-        self.draw, self.epoch = draw, epoch
-
-    def __len__(self) -> int:
-        return len(self.draw(0))
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.draw(self.epoch()))
+def labelled_share(data: Collection, part: str, patch: int, seed: int) -> float:
+    """Share of the pixels of a part that have a label, judged by a sample of patches."""
+    places, _ = cover(data, part, max(patch, 64))
+    inside = labelled = 0
+    for index in np.random.default_rng(seed).permutation(len(places))[:_JUDGED]:
+        scene, window = data[places[index].scene], places[index].window
+        counted = scene.part_mask(window, part)
+        inside += int(counted.sum())
+        if scene.labels is not None:
+            labelled += int((counted & (scene.labels.read(window_grid(scene.grid, window)) != IGNORE)).sum())
+    return labelled / max(inside, 1)
 
 
 def cover(data: Collection, part: str, patch: int) -> tuple[Places, int]:

@@ -9,7 +9,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from swath.errors import RunError
 from swath.files import write_text
 from swath.sensors.bands import Bands
 from swath.tasks.callbacks import EpochSeed, History, KeepBest, ProgressLines
-from swath.tasks.feed import Feed, cover, training_places
+from swath.tasks.feed import cover, training_sampler
 from swath.tasks.normalise import Normalisation, Normalise
 from swath.tasks.plain import to_plain
 from swath.tasks.recipe import Recipe
@@ -39,9 +39,21 @@ from swath.tasks.weights import load_into, load_state, save_state
 if TYPE_CHECKING:
     from torch import nn
 
+    from swath.data.samplers import Places, Sampler
     from swath.data.scenes import Collection
 
 _console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class _Feed:
+    """What the loaders of a fit are made of, in whichever process they are made."""
+
+    data: Collection
+    sampler: Sampler
+    validated: Places
+    seed: int
+    threads: int
 
 
 class NeuralTask(LightningModule, Task):
@@ -126,20 +138,8 @@ class NeuralTask(LightningModule, Task):
         self.prepare(data)
         self._refuse_other_run(run, seed)
 
-        covering, _ = cover(data, "val", self.recipe.patch)
-
-        def training(epoch: int) -> Batches:
-            return self._batches(
-                data,
-                "train",
-                training_places(data, self.recipe, seed, epoch),
-                seed,
-                threads,
-                augment=self.augmentation(seed, epoch),
-            )
-
-        feed = Feed(training, lambda: self.current_epoch)
-        validation = Feed(lambda _: self._batches(data, "val", covering, seed, threads)) if len(covering) else None
+        validated = cover(data, "val", self.recipe.patch)[0]
+        self._feed = _Feed(data, training_sampler(data, self.recipe, seed), validated, seed, threads)
         history = History(run / "metrics.csv")
         best = KeepBest(self.monitor, lambda: self.save(run))
         checkpoint = ModelCheckpoint(
@@ -162,24 +162,19 @@ class NeuralTask(LightningModule, Task):
                     history,
                     best,
                     ProgressLines(_console),
-                    *(stopping if self.recipe.patience and validation else []),
+                    *(stopping if self.recipe.patience and len(validated) else []),
                     *callbacks,
                     checkpoint,
                 ],
                 enable_progress_bar=False,
                 enable_model_summary=False,
                 num_sanity_val_steps=0,
+                reload_dataloaders_every_n_epochs=1,
                 log_every_n_steps=1,
                 deterministic="warn",
                 use_distributed_sampler=False,
             )
-            trainer.fit(
-                self,
-                feed,
-                validation,
-                ckpt_path=last if last.is_file() else None,
-                weights_only=True,
-            )
+            trainer.fit(self, ckpt_path=last if last.is_file() else None, weights_only=True)
         self.recall(run, Run(run).description)
         return Run(run)
 
@@ -223,21 +218,28 @@ class NeuralTask(LightningModule, Task):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def augmentation(self, seed: int, epoch: int) -> Any:
-        """The recipe's augmentation for an epoch; None where it names none."""
-        return Augment(self.recipe.augment, seed=seed * 1_000_003 + epoch) if self.recipe.augment else None
+    def train_dataloader(self) -> Batches:
+        """Batches of the present epoch."""
+        feed, epoch = self._feed, self.current_epoch
+        augment = Augment(self.recipe.augment, seed=feed.seed, epoch=epoch) if self.recipe.augment else None
+        batches = self._batches("train", feed.sampler, augment)
+        batches.epoch = epoch
+        return batches
 
-    def _batches(
-        self, data: Collection, part: str, places: Any, seed: int, threads: int, augment: Any = None
-    ) -> Batches:
-        trainer = self.trainer
+    def val_dataloader(self) -> Batches | list[Any]:
+        """Batches that cover the validation part; none where there is none."""
+        return self._batches("val", self._feed.validated) if len(self._feed.validated) else []
+
+    def _batches(self, part: str, places: Sampler | Places, augment: Augment | None = None) -> Batches:
+        feed, trainer = self._feed, self.trainer
         return Batches(
-            data,
+            feed.data,
             places,
             part=part,
+            patch=self.recipe.patch,
             batch=max(1, self.recipe.batch // trainer.world_size),
-            threads=threads,
-            seed=seed,
+            threads=feed.threads,
+            seed=feed.seed,
             rank=trainer.global_rank,
             world=trainer.world_size,
             augment=augment,

@@ -24,6 +24,8 @@ class Recipe:
         batch: Patches in a batch.
         patch: Edge of a training patch in pixels.
         samples: Patches in an epoch; None takes as many as would cover the training part once.
+        sampling: Where patches are drawn: evenly by `area`, around `labels`, around labels of each of the `classes`
+            equally often, or `auto`: around labels where they are sparse, by area where they are dense.
         augment: Names of augmentations (see `swath.data.augment`), in order.
         class_weights: Weight of a class in the loss: none, or `inverse` to its frequency in the training part.
         clip: Largest norm of the gradient; None for no clipping.
@@ -40,6 +42,7 @@ class Recipe:
     batch: int = 16
     patch: int = 256
     samples: int | None = None
+    sampling: Literal["auto", "area", "labels", "classes"] = "auto"
     augment: tuple[str, ...] = ("d4",)
     class_weights: Literal["none", "inverse"] = "none"
     clip: float | None = None
