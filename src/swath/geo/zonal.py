@@ -155,9 +155,12 @@ class _Sums:
 
 def _ranked(pairs: np.ndarray, zones: int) -> tuple[np.ndarray, np.ndarray]:
     """Median and majority of each zone from `[3, n]`: zone, value, and how often it occurs (in one block)."""
-    zone, value, many = pairs[:, np.lexsort(pairs[1::-1])]
-    new = np.flatnonzero((np.diff(zone, prepend=-1) != 0) | (np.diff(value, prepend=np.nan) != 0))
-    zone, value, many = zone[new].astype(np.int64), value[new], np.add.reduceat(many, new)
+    table, code = np.unique(pairs[1], return_inverse=True)
+    key = pairs[0].astype(np.int64) * len(table) + code
+    order = np.argsort(key)
+    key, starts = np.unique(key[order], return_index=True)
+    many = np.add.reduceat(pairs[2][order], starts)
+    zone, value = key // len(table), table[key % len(table)]
     present, starts = np.unique(zone, return_index=True)
     stops = np.append(starts[1:], len(zone))
     ends = np.cumsum(many)
@@ -168,8 +171,9 @@ def _ranked(pairs: np.ndarray, zones: int) -> tuple[np.ndarray, np.ndarray]:
     lower = value[np.searchsorted(ends, before + (total - 1) // 2, side="right")]
     upper = value[np.searchsorted(ends, before + total // 2, side="right")]
     median[present] = (lower + upper) / 2
-    order = np.lexsort((value, -many, zone))
-    majority[present] = value[order][starts]
+    most = np.repeat(np.maximum.reduceat(many, starts), stops - starts)
+    places = np.where(many == most, np.arange(len(many)), len(many))
+    majority[present] = value[np.minimum.reduceat(places, starts)]
     return median, majority
 
 
