@@ -282,7 +282,8 @@ def _image(batch: Batch, layer: str) -> np.ndarray:
 
 def _decode(stored: np.ndarray, bands: Bands, out: np.ndarray) -> None:
     """`bands.decode(stored)` into `out`, without an array between."""
-    np.copyto(out, stored, casting="unsafe")
+    with np.errstate(over="ignore"):  # nodata of float64 files may lie beyond float32
+        np.copyto(out, stored, casting="unsafe")
     scale = np.array([band.scale for band in bands], np.float32)
     offset = np.array([band.offset for band in bands], np.float32)
     if np.any(scale != 1):
