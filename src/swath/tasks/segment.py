@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from swath import losses
+from swath.losses import Loss
 from swath.data.classes import IGNORE, Classes
 from swath.data.loader import Batches
 from swath.data.selection import select_bands
@@ -86,7 +86,7 @@ class Segmentation(NeuralTask):
         if self.recipe.class_weights == "inverse":
             counts = _class_counts(data, "train", self.classes, self.recipe.patch)
             weights = torch.tensor(counts.sum() / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32)
-        self.loss = losses.make(self.recipe.loss, len(self.classes), weights)
+        self.loss = Loss(self.recipe.loss, weights)
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
         """Loss of one batch."""

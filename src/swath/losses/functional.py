@@ -1,0 +1,76 @@
+"""Losses of dense classification as pure functions.
+
+Convention: logits are `[B, K, H, W]`, targets `[B, H, W]` int64 with -1 where no label counts. Means and sums run over
+the pixels that count; where none does, the loss is zero and has a gradient (of zero).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_IGNORE = -1
+
+
+def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+    """Mean cross entropy over the pixels that count, each weighted by its class.
+
+    Args:
+        logits: See the module.
+        target: See the module.
+        weights: Weight of each class, `[K]`; the mean is over weights, as torch's.
+        smoothing: Probability given to all classes alike.
+    """
+    if not bool((target != _IGNORE).any()):
+        return 0 * logits.sum()
+    return functional.cross_entropy(logits, target, weights, ignore_index=_IGNORE, label_smoothing=smoothing)
+
+
+def focal(logits: Tensor, target: Tensor, gamma: float = 2.0, weights: Tensor | None = None) -> Tensor:
+    """Mean of `-(1 - p)^gamma log p` of the true class, times its weight (Lin et al. 2017, eq. 4)."""
+    counted = target != _IGNORE
+    log_p = logits.log_softmax(1).gather(1, target.clamp(min=0)[:, None])[:, 0]
+    loss = -((1 - log_p.exp()) ** gamma) * log_p
+    if weights is not None:
+        loss = loss * weights[target.clamp(min=0)]
+    return (loss * counted).sum() / counted.sum().clamp(min=1)
+
+
+def tversky(logits: Tensor, target: Tensor, alpha: float, beta: float, gamma: float = 1.0) -> Tensor:
+    """One minus the Tversky index of each class, to the power `gamma`, averaged over the classes that occur.
+
+    The index is `TP / (TP + alpha FP + beta FN)` of soft counts over the whole batch (Salehi et al. 2017, eq. 2).
+    `alpha = beta = 1/2` is Dice, `alpha = beta = 1` is Jaccard; `gamma = 3/4` is focal Tversky (Abraham and Khan 2019).
+    """
+    classes = logits.shape[1]
+    counted = (target != _IGNORE)[:, None]
+    p = logits.softmax(1) * counted
+    truth = functional.one_hot(target.clamp(min=0), classes).permute(0, 3, 1, 2) * counted
+    over = (0, 2, 3)
+    hit, predicted, true = (p * truth).sum(over), p.sum(over), truth.sum(over)
+    index = hit / (hit + alpha * (predicted - hit) + beta * (true - hit)).clamp(min=1e-7)
+    occurs = true > 0
+    # The slope of x^gamma is infinite at 0 for gamma < 1.
+    miss = (1 - index).clamp(min=1e-7) ** gamma
+    return (miss * occurs).sum() / occurs.sum().clamp(min=1)
+
+
+def lovasz(logits: Tensor, target: Tensor) -> Tensor:
+    """Lovász-softmax: the convex extension of the Jaccard loss, averaged over the classes that occur.
+
+    Over the pixels of the batch that count (Berman et al. 2018, eqs. 8 and 9).
+    """
+    counted = target != _IGNORE
+    p = logits.softmax(1).movedim(1, -1)[counted]
+    truth = target[counted]
+    losses = []
+    for label in truth.unique():
+        own = (truth == label).to(p.dtype)
+        errors, order = (own - p[:, label]).abs().sort(descending=True)
+        own = own[order]
+        true = own.sum()
+        jaccard = 1 - (true - own.cumsum(0)) / (true + (1 - own).cumsum(0))
+        slope = torch.cat([jaccard[:1], jaccard.diff()])
+        losses.append(errors @ slope)
+    return torch.stack(losses).mean() if losses else 0 * logits.sum()
