@@ -46,7 +46,7 @@ class Run:
             raise RunError(f"{self.folder} is no run", expected="a folder that `swath fit` wrote, with task.json in it")
         try:
             return dict(json.loads(path.read_text("utf-8")))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, TypeError) as error:
             raise RunError(f"{path} is damaged", got=error) from error
 
     def write_description(self, description: Mapping[str, Any]) -> None:

@@ -42,10 +42,11 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
             expected="tensors only",
             fix="Get the weights as safetensors, or save `model.state_dict()` alone",
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is damaged or no weights file", got=str(error).splitlines()[0]) from error
-    except OSError as error:
-        raise ReadError(f"{path} cannot be read", got=error.strerror) from error
+    except PermissionError as error:
+        raise ReadError(f"{path} cannot be read", got=error.strerror, fix="Check its rights") from error
+    except Exception as error:  # a damaged file may break the reader anywhere
+        reason = f"{type(error).__name__} {error}".splitlines()[0]
+        raise WeightsError(f"{path} is damaged or no weights file", got=reason) from error
     for key in ("state_dict", "model", "net"):
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
