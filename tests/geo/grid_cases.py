@@ -5,7 +5,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from swath.geo.windows import Window, whole
+from swath.geo.windows import whole
 
 
 def north_up(crs, x, y, size, height, width):
@@ -47,6 +47,3 @@ def field(lon, lat):
     """A function that is smooth on the whole globe, poles and antimeridian included."""
     lon, lat = np.radians(lon), np.radians(lat)
     return (1000 * np.cos(lat) * np.cos(lon + 0.3) + 300 * np.sin(lat)).astype(np.float64)
-
-
-__all__ = ["Held", "Window", "centres", "field", "lon_lat", "north_up"]
