@@ -2,6 +2,7 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta, timezone
 
+import pystac
 import pytest
 import shapely
 
@@ -10,8 +11,6 @@ from swath.data.classes import Classes
 from swath.errors import ConfigError, ReadError
 from swath.geo.grids import pixel_grid
 from swath.geo.stac import sha256, write_item
-
-pystac = pytest.importorskip("pystac")
 
 GRID = north_up("EPSG:32633", 400_000, 5_600_000, 10.0, 60, 80)
 PROVENANCE = {"system": "unet", "weights": None, "inputs": ["scene.tif"], "version": "0.1.0"}

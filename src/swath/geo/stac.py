@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pystac
 import shapely
 from odc.geo.geobox import GeoBox
 
-from swath.errors import ConfigError, MissingExtraError, ReadError
+from swath.errors import ConfigError, ReadError
 from swath.files import write_text
 from swath.geo.grids import shape_of
 from swath.geo.vectors import footprint
@@ -77,13 +78,8 @@ def write_item(
     Raises:
         ConfigError: If the provenance lacks a field or does not fit JSON, or times are in the wrong order.
         ReadError: If the product or an asset is missing.
-        MissingExtraError: If pystac is not installed.
         WriteError: If the item cannot be written.
     """
-    try:
-        import pystac
-    except ImportError as error:
-        raise MissingExtraError("pystac", "remote") from error
     product = Path(product)
     if missing := [name for name in REQUIRED if name not in provenance]:
         raise ConfigError("The provenance is not complete", got=", ".join(provenance), expected=", ".join(missing))
@@ -118,9 +114,7 @@ def write_item(
     return place
 
 
-def _asset(path: Path, item: Path, role: str, fields: dict[str, Any]) -> Any:
-    import pystac
-
+def _asset(path: Path, item: Path, role: str, fields: dict[str, Any]) -> pystac.Asset:
     if not path.is_file():
         raise ReadError(f"{path} does not exist", expected="a file for the STAC item")
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
