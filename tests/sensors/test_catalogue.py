@@ -1,0 +1,84 @@
+from datetime import date
+
+import numpy as np
+import pytest
+import spyndex
+
+from swath.errors import BandError, UnknownNameError
+from swath.sensors.catalogue import check_range, hyperspectral, resolve, sensor, sensor_names, sentinel2_offset
+
+SPYNDEX = {"sentinel2_l2a": "sentinel2a", "landsat7": "landsat7", "landsat8": "landsat8", "modis_mod09": "modis"}
+
+
+@pytest.mark.parametrize("name", sensor_names())
+class TestEachSensor:
+    """What holds for every sensor, by being in the catalogue."""
+
+    def test_names_and_aliases_are_unambiguous(self, name: str) -> None:
+        bands = sensor(name)
+        for band in bands:
+            for word in (band.name, *band.aliases):
+                assert bands[bands.index(word)] == band
+
+    def test_wavelengths_are_nanometres(self, name: str) -> None:
+        for band in sensor(name):
+            assert band.wavelength is None or 400 <= band.wavelength <= 15000
+
+
+@pytest.mark.parametrize(("name", "platform"), SPYNDEX.items())
+def test_wavelengths_are_those_of_spyndex(name: str, platform: str) -> None:
+    compared = 0
+    for other in spyndex.bands.values():
+        if hasattr(other, platform):
+            theirs = getattr(other, platform)
+            found = [b for b in sensor(name) if b.name.replace("B0", "B") == theirs.band and b.unit == "reflectance"]
+            for band in found:
+                assert band.wavelength == pytest.approx(theirs.wavelength, abs=6)
+                compared += 1
+    assert compared >= 6
+
+
+def test_physical_values_by_hand() -> None:
+    """Landsat Collection 2: 20000 counts are 0.35; Sentinel-2 after 2022: 3500 counts are 0.25; 44000 are 150.393 + 149 K."""
+    landsat = resolve("landsat9", ["red", "B10"])
+    np.testing.assert_allclose(landsat.decode(np.array([[20000], [44000]]))[:, 0], [0.35, 299.393], atol=1e-3)
+    offset = sentinel2_offset(date(2022, 1, 25))
+    np.testing.assert_allclose(resolve("sentinel2_l2a", ["B04"], offset=offset).decode(np.array([[3500]])), [[0.25]])
+    assert sentinel2_offset(date(2022, 1, 24)) == 0
+
+
+def test_unknown_sensor_is_suggested() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'sentinel2_l2a'"):
+        resolve("sentinel2_l2")
+
+
+def test_missing_band_lists_both_sides() -> None:
+    with pytest.raises(BandError, match=r"sentinel2_l2a has no band 'B10' here: got B01 \(coastal\).*expected B10"):
+        resolve("sentinel2_l2a", ["B10"])
+
+
+def test_doubled_band() -> None:
+    with pytest.raises(BandError, match="named twice"):
+        resolve("sentinel2_l2a", ["B04", "red"])
+
+
+def test_custom_bands_need_a_unit() -> None:
+    with pytest.raises(BandError, match="must be described"):
+        resolve("custom", ["a", "b"])
+    assert resolve("custom", ["a", "b"], unit="K", scale=0.1).units == ("K", "K")
+
+
+def test_counts_called_reflectance_are_refused() -> None:
+    band = resolve("sentinel2_l2a", ["B04"], scale=1.0)[0]
+    with pytest.raises(
+        BandError, match=r"Values of band B04 of a.tif cannot be reflectance: got 120 to 9500; expected -0.3 to 2.5"
+    ):
+        check_range(120, 9500, band, "a.tif")
+    check_range(0.01, 0.9, band, "a.tif")
+
+
+def test_descending_wavelengths_are_refused() -> None:
+    with pytest.raises(BandError, match="do not rise"):
+        hyperspectral("emit", [500.0, 400.0])
+    with pytest.raises(BandError, match="not in nanometres"):
+        hyperspectral("emit", [0.4, 0.5])
