@@ -19,17 +19,18 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from odc.geo.geobox import GeoBox
 
-from swath.data.classes import IGNORE, Classes
+from swath.data.classes import Classes
+from swath.data.labels import RasterLabels
 from swath.data.offline import with_copies
 from swath.data.raster import open_raster
 from swath.data.scenes import PARTS, Collection, Scene
+from swath.data.selection import BandSelection
 from swath.data.sources import Source
 from swath.data.warped import WarpedSource
 from swath.errors import ConfigError, DataError, ReadError
 from swath.geo.grids import require_crs, same_grid, window_grid
-from swath.geo.warp import Resampling, warp
+from swath.geo.warp import Resampling
 from swath.geo.windows import Window, whole
 from swath.sensors.catalogue import resolve
 
@@ -135,24 +136,6 @@ class CutSource:
         return values, valid
 
 
-class MaskLabels:
-    """Classes as the first band of a mask holds them; `Labels`."""
-
-    def __init__(self, mask: Source, classes: Classes) -> None:
-        self.name, self._mask, self._classes = mask.name, mask, classes
-
-    def read(self, grid: GeoBox) -> np.ndarray:
-        """See `Labels.read`.
-
-        Raises:
-            DataError: If the mask holds a value that is no class.
-        """
-        codes, inside = warp(self._mask, grid, "nearest")
-        labels = np.full(grid.shape, IGNORE, np.int16)
-        labels[inside] = self._classes.to_index(codes[0][inside], self.name)
-        return labels
-
-
 def _from_sheets(root: Path, split: str, gsd: float | None, seed: int) -> Collection:
     if gsd is not None and not gsd > 0:
         raise ConfigError("A resolution must be positive", got=f"gsd {gsd}", expected="metres a pixel")
@@ -187,7 +170,7 @@ _SPLIT_FACTS = {
 def _scene(sheet: _Sheet, name: str, window: Window, gsd: float | None, part: str) -> Scene:
     grid = window_grid(sheet.image.grid, window)
     if window == whole(sheet.image.grid.shape) and gsd in (None, sheet.gsd):
-        return Scene(name, {"image": sheet.image}, MaskLabels(sheet.mask, CLASSES), group=sheet.id, part=part)
+        return Scene(name, {"image": sheet.image}, RasterLabels(sheet.mask, CLASSES), group=sheet.id, part=part)
     resampling: Resampling = "nearest"
     if gsd is not None and gsd != sheet.gsd:
         grid = grid.zoom_to(resolution=gsd)
@@ -195,7 +178,7 @@ def _scene(sheet: _Sheet, name: str, window: Window, gsd: float | None, part: st
     # The mask is cut as well, so that no reader sees labels of a neighbouring tile.
     image = CutSource(WarpedSource(sheet.image, grid, resampling))
     mask = CutSource(WarpedSource(sheet.mask, grid, "nearest"))
-    return Scene(name, {"image": image}, MaskLabels(mask, CLASSES), group=sheet.id, part=part)
+    return Scene(name, {"image": image}, RasterLabels(mask, CLASSES), group=sheet.id, part=part)
 
 
 def _from_tiles(root: Path, split: str, seed: int) -> Collection:
@@ -214,7 +197,7 @@ def _from_tiles(root: Path, split: str, seed: int) -> Collection:
     scenes = []
     for tile, part in parts.items():
         pair = _open_sheet(tile, images[tile], masks[tile], placed=False)
-        labels = MaskLabels(pair.mask, CLASSES)
+        labels = RasterLabels(pair.mask, CLASSES)
         scenes.append(Scene(tile, {"image": pair.image}, labels, group=_sheet_of(tile), part=part))
     facts = {
         "origin": "LandCover.ai v1, cut tiles (JPEG)",
@@ -317,7 +300,7 @@ def _require_pairs(images: Mapping[str, Path], masks: Mapping[str, Path], where:
 def _open_sheet(name: str, image: Path, mask: Path, placed: bool = True) -> _Sheet:
     """Open an image and its mask; `placed` ones need a CRS, others are pictures."""
     pixels = open_raster(image, bands=resolve("rgb"))
-    codes = open_raster(mask)
+    codes = open_raster(mask, nodata=float("nan"))  # 0, the background, is a class even where the file says nodata
     if len(codes.bands) not in (1, 3):
         raise DataError(f"{mask} has another number of bands", got=len(codes.bands), expected="1, or 3 equal ones")
     for source in (pixels, codes):
@@ -331,7 +314,7 @@ def _open_sheet(name: str, image: Path, mask: Path, placed: bool = True) -> _She
             got=f"mask {codes.grid.shape} at {tuple(codes.grid.affine[:6])}",
             expected=f"{pixels.grid.shape} at {tuple(pixels.grid.affine[:6])}",
         )
-    return _Sheet(name, pixels, codes)
+    return _Sheet(name, pixels, BandSelection(codes, codes.bands.select(codes.bands.names[:1])))
 
 
 def _some(names: Sequence[str]) -> str:
