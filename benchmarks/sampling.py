@@ -11,6 +11,7 @@ highest rate are shown. The first batch of peers with worker processes is not ti
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import json
 import os
@@ -21,8 +22,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 
 import numpy as np
 import rasterio
@@ -172,32 +175,50 @@ def readers(world: World, codec: str, work: str, count: int) -> dict[str, Reader
     return found
 
 
-def measure(runs: dict[str, Reader], repeats: int) -> dict[str, list[float]]:
-    """Patches a second of every reader in every repeat, in turns."""
-    rates: dict[str, list[float]] = {name: [] for name in runs}
+@dataclass
+class Rates:
+    """Of one reader, a number for each repeat: patches a second, and processor milliseconds a patch."""
+
+    per_second: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+
+
+def processor_seconds() -> float:
+    """Spent so far by this process, its threads and its ended children."""
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN)))
+
+
+def measure(runs: dict[str, Reader], repeats: int) -> dict[str, Rates]:
+    """Every reader once in every repeat, in turns."""
+    rates = {name: Rates() for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
+            before = processor_seconds()
             read, spent = run()
-            rates[name].append(read / spent)
+            gc.collect()
+            rates[name].per_second.append(read / spent)
+            rates[name].cpu_ms.append((processor_seconds() - before) / read * 1e3)
     return rates
 
 
-def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
-    """Swath's best in block order against the best setting of each peer, by medians."""
+def ratios(rates: dict[str, Rates]) -> dict[str, float]:
+    """Swath in block order over each peer, by medians, both in their best setting."""
+    best: dict[str, float] = {}
+    for name, rate in rates.items():
+        reader = "swath blocks" if name.startswith("swath blocks") else name.split()[0].rstrip(",")
+        best[reader] = max(best.get(reader, 0.0), statistics.median(rate.per_second))
+    return {peer: best["swath blocks"] / rate for peer, rate in best.items() if not peer.startswith("swath")}
 
-    def best(start: str) -> float:
-        return max((statistics.median(v) for n, v in rates.items() if n.startswith(start)), default=float("nan"))
 
-    peers = {"torchgeo": "torchgeo", "rasterio": "rasterio", "npy": "npy"}
-    return {peer: best("swath blocks") / best(start) for peer, start in peers.items() if best(start) == best(start)}
-
-
-def show(title: str, rates: dict[str, list[float]]) -> None:
-    print(f"\n{title}\n{'reader':42} {'patches/s':>10} {'lowest':>8} {'highest':>8}")
-    for name, values in rates.items():
-        print(f"{name:42} {statistics.median(values):10.1f} {min(values):8.1f} {max(values):8.1f}")
+def show(title: str, rates: dict[str, Rates]) -> None:
+    """Print a table."""
+    print(f"\n{title}\n{'reader':42} {'patches/s':>10} {'lowest':>8} {'highest':>8} {'CPU ms':>8}")
+    for name, rate in rates.items():
+        values = rate.per_second
+        cpu = statistics.median(rate.cpu_ms)
+        print(f"{name:42} {statistics.median(values):10.1f} {min(values):8.1f} {max(values):8.1f} {cpu:8.2f}")
     for peer, ratio in ratios(rates).items():
-        print(f"{'swath / best ' + peer:42} {ratio:10.2f}")
+        print(f"{'swath / ' + peer:42} {ratio:10.2f}")
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
@@ -227,7 +248,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
                 count = max(4 * BATCH, per_zone * (1 if work == "one" else 2))
                 rates = measure(readers(world, codec, work, count), options.repeats)
                 show(f"{work}, {codec}", rates)
-                results[f"{work}-{codec}"] = {"rates": rates, "ratios": ratios(rates)}
+                results[f"{work}-{codec}"] = {
+                    "rates": {name: asdict(rate) for name, rate in rates.items()},
+                    "ratios": ratios(rates),
+                }
         if options.json:
             options.json.write_text(json.dumps(results, indent=1))
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from swath.data.buffers import take
 from swath.data.classes import IGNORE
 from swath.data.samplers import Place, Places, Sampler
 from swath.data.scenes import Collection
@@ -211,14 +212,14 @@ class _Reader:
     def empty(self, size: int) -> Batch:
         """Arrays of a batch, not yet filled."""
         square = (self._patch, self._patch)
-        images = {name: np.empty((size, len(bands), *square), np.float32) for name, bands in self._bands.items()}
+        images = {name: take((size, len(bands), *square), np.float32) for name, bands in self._bands.items()}
         batch: Batch = {
             "image": images if len(images) > 1 else next(iter(images.values())),
-            "valid": np.empty((size, *square), bool),
+            "valid": take((size, *square), bool),
             "scene": np.empty(size, np.int64),
             "window": np.empty((size, 4), np.int64),
         }
-        return batch | ({"mask": np.empty((size, *square), np.int64)} if self._labelled else {})
+        return batch | ({"mask": take((size, *square), np.int64)} if self._labelled else {})
 
     def fill(self, batch: Batch, index: int, place: Place) -> None:
         """Read the patch of `place` into position `index` of the arrays.

@@ -19,8 +19,9 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RioWindow
 
 from swath.data.blocks import BlockCache, default_cache
+from swath.data.buffers import take
 from swath.data.sources import valid_pixels
-from swath.data.tiff import require_unchanged, stamp, tiff_blocks
+from swath.data.tiff import damaged, require_unchanged, stamp, tiff_blocks
 from swath.errors import BandError, GridError, ReadError
 from swath.geo.grids import pixel_grid, require_north_up
 from swath.geo.windows import Window, whole
@@ -79,7 +80,7 @@ class RasterSource:
         if inside.empty:
             return np.zeros(shape, self.dtype), np.zeros(window.shape, bool)
         partial = inside != window
-        values = np.zeros(shape, self.dtype) if partial else np.empty(shape, self.dtype)
+        values = np.zeros(shape, self.dtype) if partial else take(shape, self.dtype)
         valid = np.zeros(window.shape, bool)
         valid[inside.relative_to(window).slices] = True
         for block, here, there in self._pieces("values", self._blocks, window, inside):
@@ -205,12 +206,8 @@ class _GdalBlocks:
                 return self._handles.file.read_masks(1, window=window)[None]
             return self._handles.file.read(window=window, out_dtype=self._dtype)
         except (RasterioError, FileNotFoundError) as error:
-            raise ReadError(
-                f"{self._name} is damaged in rows {top} to {top + window.height - 1}, columns {left} to "
-                f"{left + window.width - 1} (block {row}, {col})",
-                got=_reason(error),
-                fix="Copy or download the file anew, or continue without this area with `--on-error skip`",
-            ) from error
+            where = (top, top + window.height, left, left + window.width)
+            raise damaged(f"{self._name} is damaged in", where, (row, col), _reason(error)) from error
 
 
 _warnings = threading.Lock()

@@ -1,29 +1,34 @@
 """Blocks of a GeoTIFF, decoded by imagecodecs without the interpreter's lock.
 
-The offsets of all segments (tiles or strips) are parsed once; a block is then a `pread`, a decompression, the undoing
+The offsets of all segments (tiles or strips) are parsed once; a block is then a read, a decompression, the undoing
 of the predictor and a transposition to band order. Only layouts in which this gives GDAL's values exactly are taken.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from io import FileIO
+from typing import Any
 
 import imagecodecs
 import numpy as np
 import tifffile
 from tifffile import COMPRESSION, FILLORDER, PHOTOMETRIC
 
+from swath.data.buffers import take
 from swath.errors import ReadError
 
-_DECOMPRESS = {
-    COMPRESSION.NONE: lambda data, size: data[:size],
-    COMPRESSION.LZW: lambda data, size: imagecodecs.lzw_decode(data, out=size),
+_DECOMPRESS: dict[int, Callable[..., Any]] = {
+    COMPRESSION.NONE: lambda data, out: data[: out.size],
+    COMPRESSION.LZW: imagecodecs.lzw_decode,
     # `deflate` is libdeflate, twice as fast as zlib.
-    COMPRESSION.ADOBE_DEFLATE: lambda data, size: imagecodecs.deflate_decode(data, out=size),
-    COMPRESSION.DEFLATE: lambda data, size: imagecodecs.deflate_decode(data, out=size),
-    COMPRESSION.ZSTD: lambda data, size: imagecodecs.zstd_decode(data, out=size),
+    COMPRESSION.ADOBE_DEFLATE: imagecodecs.deflate_decode,
+    COMPRESSION.DEFLATE: imagecodecs.deflate_decode,
+    COMPRESSION.ZSTD: imagecodecs.zstd_decode,
 }
 _PHOTOMETRIC = {PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE}
 #: Strips are joined to blocks of about this many bytes.
@@ -76,55 +81,53 @@ class TiffBlocks:
         joined = self.block_shape[0] // self.segment[0]
         downs = range(row * joined, min((row + 1) * joined, self.offsets.shape[1]))
         rows = self.block_shape[0] if self.tiled else min(self.block_shape[0], height - row * self.block_shape[0])
-        block = np.empty((bands, rows, self.block_shape[1]), self.dtype)
+        block = take((bands, rows, self.block_shape[1]), self.dtype)
         try:
-            file = os.open(self.path, os.O_RDONLY)
+            file = open(self.path, "rb", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise ReadError(f"{self.path} cannot be opened any more", got=error.strerror) from error
-        try:
-            require_unchanged(self.path, self.stamp, os.fstat(file))
+        with file:
+            require_unchanged(self.path, self.stamp, os.fstat(file.fileno()))
             for plane in range(self.offsets.shape[0]):
                 for down in downs:
                     top = (down - downs.start) * self.segment[0]
                     part = self._segment(file, plane, down, col, min(self.segment[0], rows - top))
                     target = block[plane : plane + 1] if self.separate else block
                     np.copyto(target[:, top : top + part.shape[0]], part.transpose(2, 0, 1))
-        finally:
-            os.close(file)
         return block
 
-    def _segment(self, file: int, plane: int, down: int, across: int, rows: int) -> np.ndarray:
+    def _segment(self, file: FileIO, plane: int, down: int, across: int, rows: int) -> np.ndarray:
         """The first `rows` rows of a segment, `[rows, width, samples]`."""
         samples = 1 if self.separate else self.shape[0]
         shape = (rows, self.segment[1], samples)
         offset, count = int(self.offsets[plane, down, across]), int(self.counts[plane, down, across])
         if offset == 0 or count == 0:
             return np.full(shape, self.fill, self.dtype)
-        size = rows * self.segment[1] * samples * self.dtype.itemsize
+        plain = take(math.prod(shape) * self.dtype.itemsize, np.uint8)
         try:
-            data = os.pread(file, count, offset)
-            if len(data) < count:
-                raise ValueError(f"{len(data)} of {count} bytes: the file is truncated")
-            plain = _DECOMPRESS[COMPRESSION(self.compression)](data, size)
-            if len(plain) != size:
-                raise ValueError(f"{len(plain)} of {size} bytes after decompression")
+            data = take(count, np.uint8)
+            file.seek(offset)
+            if (found := file.readinto(data.data)) < count:
+                raise ValueError(f"{found} of {count} bytes: the file is truncated")
+            decoded = _DECOMPRESS[COMPRESSION(self.compression)](data, out=plain)
+            if len(decoded) != plain.size:
+                raise ValueError(f"{len(decoded)} of {plain.size} bytes after decompression")
         except (OSError, ValueError, RuntimeError) as error:
-            raise ReadError(
-                f"{self.path} is damaged in {f'band {plane + 1}' if self.separate else 'all bands'}, "
-                f"rows {down * self.segment[0]} to {min((down + 1) * self.segment[0], self.shape[1]) - 1}, columns "
-                f"{across * self.segment[1]} to {min((across + 1) * self.segment[1], self.shape[2]) - 1} "
-                f"(block {down}, {across})",
-                got=error,
-                fix="Copy or download the file anew, or continue without this area with `--on-error skip`",
+            top, left = down * self.segment[0], across * self.segment[1]
+            bottom, right = min(top + self.segment[0], self.shape[1]), min(left + self.segment[1], self.shape[2])
+            raise damaged(
+                f"{self.path} is damaged in {f'band {plane + 1}' if self.separate else 'all bands'},",
+                (top, bottom, left, right),
+                (down, across),
+                error,
             ) from error
         if self.predictor == 3:
-            encoded = np.frombuffer(plain, self.dtype).reshape(shape)
-            return imagecodecs.floatpred_decode(encoded, axis=-2)
+            return imagecodecs.floatpred_decode(decoded.view(self.dtype).reshape(shape), axis=-2)
         if self.predictor == 2:
             # Differences are taken on the bits, also of floating-point numbers.
-            encoded = np.frombuffer(plain, f"u{self.dtype.itemsize}").reshape(shape)
-            return imagecodecs.delta_decode(encoded, axis=-2).view(self.dtype)
-        return np.frombuffer(plain, self.dtype).reshape(shape)
+            differences = decoded.view(f"u{self.dtype.itemsize}").reshape(shape)
+            return imagecodecs.delta_decode(differences, axis=-2, out=differences).view(self.dtype)
+        return decoded.view(self.dtype).reshape(shape)
 
 
 def tiff_blocks(path: str, fill: float) -> TiffBlocks | None:
@@ -197,6 +200,23 @@ def require_unchanged(path: str, expected: tuple[int, int], status: os.stat_resu
             expected=f"{expected[0]} bytes, changed at {expected[1]} ns",
             fix="Start again, and leave the data alone during a run",
         )
+
+
+def damaged(where: str, pixels: tuple[int, int, int, int], block: tuple[int, int], reason: object) -> ReadError:
+    """The error of a block that cannot be decoded.
+
+    Args:
+        where: File and bands.
+        pixels: First row, row below the last, first column, column right of the last.
+        block: Its number from the top and from the left.
+        reason: What the decoder said.
+    """
+    top, bottom, left, right = pixels
+    return ReadError(
+        f"{where} rows {top} to {bottom - 1}, columns {left} to {right - 1} (block {block[0]}, {block[1]})",
+        got=reason,
+        fix="Copy or download the file anew, or continue without this area with `--on-error skip`",
+    )
 
 
 def _taken(page: tifffile.TiffPage) -> bool:

@@ -1,0 +1,45 @@
+"""Memory that is used again: decoding and batching run through gigabytes a second of arrays of the same few sizes.
+
+Fresh memory comes from the operating system page by page and zeroed, which takes as long as decoding into it.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+#: Below this many bytes the allocator keeps memory by itself.
+_SMALL = 2**17
+#: Free pieces that are kept of one size.
+_KEPT = 8
+
+_free: dict[int, deque[np.ndarray]] = {}
+
+
+def take(shape: int | Sequence[int], dtype: DTypeLike) -> np.ndarray:
+    """An array like `np.empty`, in memory that is used again when the array and all its views are gone.
+
+    Safe to call from several threads.
+    """
+    dtype = np.dtype(dtype)
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    size = math.prod(shape) * dtype.itemsize
+    if size < _SMALL:
+        return np.empty(shape, dtype)
+    # Sizes are rounded up by a sixteenth at most, so that compressed blocks of about one size share memory.
+    step = 1 << (size.bit_length() - 5)
+    capacity = -(-size // step) * step
+    free = _free.setdefault(capacity, deque(maxlen=_KEPT))
+    try:
+        memory = free.pop()
+    except IndexError:
+        memory = np.empty(capacity, np.uint8)
+    # Views refer to the array that was made from the buffer, not to `memory`: when it dies, all of them are dead.
+    lent = np.frombuffer(memory.data, np.uint8, size)
+    weakref.finalize(lent, free.append, memory).atexit = False
+    return lent.view(dtype).reshape(shape)
