@@ -43,7 +43,7 @@ def blocks(settlement: Settlement, streets: gpd.GeoDataFrame, seed: int) -> gpd.
     rng = noise.rng(seed, "blocks", settlement.index)
     rim = settlement.hull.exterior
     lines = np.append(streets.geometry.to_numpy(), [rim, *settlement.hull.interiors])
-    faces = polygons_of([shapely.polygonize(shapely.get_parts(shapely.union_all(lines, 0.01)))])
+    faces = polygons_of([shapely.polygonize(shapely.get_parts(shapely.union_all(lines, grid_size=0.01)))])
     middle = shapely.point_on_surface(faces)
     faces = faces[shapely.within(middle, settlement.hull)]
     at = shapely.get_coordinates(shapely.centroid(faces)) - settlement.centre

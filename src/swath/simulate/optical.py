@@ -245,8 +245,8 @@ def reflect(surface: Surface, sensor: Optical, sky: Sky, air: Atmosphere, seed: 
 
 
 def toned(values: np.ndarray) -> np.ndarray:
-    """Reflectance as 8-bit picture values: 0.45 is white, gamma 1.7 (ours)."""
-    return 255 * np.clip(values / 0.45, 0, 1) ** (1 / 1.7)
+    """Reflectance as 8-bit picture values: 0.37 is white, gamma 1.7 (ours)."""
+    return 255 * np.clip(values / 0.37, 0, 1) ** (1 / 1.7)
 
 
 def _stored(sensor: Optical, values: np.ndarray, grid: GeoBox, moment: Moment, seed: int) -> np.ndarray:

@@ -119,7 +119,7 @@ def streets(settlement: Settlement, through: gpd.GeoDataFrame, seed: int) -> gpd
     inner = settlement.hull.buffer(-6)
     main = shapely.union_all(through.geometry.to_numpy()) if len(through) else shapely.LineString()
     plain = lines_of(shapely.intersection(np.concatenate(drawn), inner))
-    noded = shapely.union_all(np.append(shapely.set_precision(plain, _GRID), shapely.set_precision(main, _GRID)), _GRID)
+    noded = shapely.union_all(np.append(shapely.set_precision(plain, _GRID), shapely.set_precision(main, _GRID)), grid_size=_GRID)
     pieces = lines_of([shapely.line_merge(noded)])
     pieces = _split_at_junctions(pieces)
     owner = _owner(pieces, through)

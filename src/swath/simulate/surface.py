@@ -403,7 +403,7 @@ class _Canvas:
                 hit = (away <= 1) & (r >= 0) & (r < self.grid.shape[0]) & (c >= 0) & (c < self.grid.shape[1])
                 if not hit.any():
                     continue
-                top = height[hit] * (1 - 0.5 * away[hit].astype(np.float32))
+                top = height[hit] * (1 - 0.3 * away[hit].astype(np.float32))
                 at = r[hit], c[hit]
                 higher = top > self.above[at]
                 # the tallest come last, and the last of equal indices stays

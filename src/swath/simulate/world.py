@@ -184,7 +184,7 @@ class World:
             if name == "roads":
                 parts.insert(0, self.arterials[self.arterials["settlement"] < 0].drop(columns="settlement"))
             full = [part for part in parts if len(part)]
-            frame = pd.concat(full) if full else gpd.GeoDataFrame(geometry=[])
+            frame = pd.concat(full) if full else parts[0]
         shapes = frame.geometry.to_numpy()
         touched = shapely.intersects(shapely.box(*bounds), shapes) if len(shapes) else np.array([], bool)
         return frame[touched].set_crs(self.config.crs, allow_override=True)
@@ -206,14 +206,8 @@ class World:
         west, south, east, north = bounds
         reach = 500.0
         towns = [("town", s.index, 0) for s in self.settlements if s.hull.intersects(box)]
-        columns = range(
-            max(0, int((west - reach - self.config.west) // UNIT)),
-            min(int(np.ceil(self.config.width / UNIT)), int((east + reach - self.config.west) // UNIT) + 1),
-        )
-        rows = range(
-            max(0, int((south - reach - self.config.south) // UNIT)),
-            min(int(np.ceil(self.config.height / UNIT)), int((north + reach - self.config.south) // UNIT) + 1),
-        )
+        columns = _span(west - reach - self.config.west, east + reach - self.config.west, self.config.width)
+        rows = _span(south - reach - self.config.south, north + reach - self.config.south, self.config.height)
         return towns + [("country", i, j) for j in rows for i in columns]
 
     @property
@@ -346,6 +340,13 @@ class World:
             tracks = tracks[apart]
             made = made[np.tile(apart, 3)]
         return roads.described(tracks.reset_index(drop=True), self._wet), made.reset_index(drop=True)
+
+
+def _span(low: float, high: float, extent: float) -> range:
+    """Numbers of the units between `low` and `high`, m from the border; at least one."""
+    last = int(np.ceil(extent / UNIT)) - 1
+    first, stop = (int(np.clip(v // UNIT, 0, last)) for v in (low, high))
+    return range(first, stop + 1)
 
 
 def _without(shapes: np.ndarray, others: np.ndarray) -> np.ndarray:
