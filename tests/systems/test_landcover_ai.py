@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 import swath
+from swath.data.classes import Classes
 from swath.errors import ConfigError, SwathError, WeightsError
 from swath.nn.deeplab import ASPP
 from swath.nn.dense_prediction_cell import DensePredictionCell
@@ -26,7 +27,7 @@ def test_the_default_is_the_published_network():
     assert sum(p.numel() for p in task.net.encoder.parameters()) == sum(
         p.numel() for p in timm.create_model("xception71").parameters()
     ) - 1000 * (2048 + 1)
-    assert _statistics(task).mean == _statistics(task).std == (127.5,) * 3  # bytes to -1..1
+    assert task.normalise is None  # without weights, statistics come from the data
     with torch.no_grad():
         assert task.net.eval()(torch.zeros(1, 3, 40, 50)).shape == (1, 5, 40, 50)
 
@@ -41,6 +42,7 @@ def test_a_timm_file_of_xception71_loads_as_it_is(tmp_path, suffix):
     else:
         save_file(whole.state_dict(), path)
     task = swath.create("landcover_ai", weights=path)
+    assert _statistics(task).mean == _statistics(task).std == (127.5,) * 3  # bytes to -1..1
     image = torch.randn(1, 3, 65, 65)
     with torch.no_grad():
         expected = whole.forward_intermediates(image, intermediates_only=True)
@@ -78,17 +80,22 @@ def test_weights_of_another_network_are_refused(tmp_path):
             swath.create("landcover_ai", encoder="resnet18", weights=path)
 
 
-def test_normalisation_belongs_to_the_encoder_where_the_image_is_eight_bit_rgb():
-    of_resnet = _statistics(swath.create("landcover_ai", encoder="resnet18"))
+def test_normalisation_belongs_to_the_weights_where_the_image_is_rgb_in_counts(tmp_path):
+    path = tmp_path / "resnet18.safetensors"
+    save_file(timm.create_model("resnet18").state_dict(), path)
+    options = {"encoder": "resnet18", "weights": path}
+    of_resnet = _statistics(swath.create("landcover_ai", **options))
     assert of_resnet.mean == pytest.approx((123.675, 116.28, 103.53))  # ImageNet's, in bytes
     assert of_resnet.std == pytest.approx((58.395, 57.12, 57.375))
     reflectance = Bands("drone", tuple(Band(name, "reflectance") for name in ("red", "green", "blue")))
-    assert swath.create("landcover_ai", **_SMALL, bands=reflectance).normalise is None
+    assert swath.create("landcover_ai", **options, bands=reflectance).normalise is None
+
+
+def test_other_bands_and_sizes_are_taken():
     four = Bands("drone", tuple(Band(name, "dn") for name in ("red", "green", "blue", "nir")))
-    task = swath.create("landcover_ai", **_SMALL, bands=four)
-    assert task.normalise is None
+    task = swath.create("landcover_ai", **_SMALL, bands=four, classes=Classes.of(("wet", "dry")))
     with torch.no_grad():
-        assert task.net.eval()(torch.zeros(1, 4, 33, 33)).shape == (1, 5, 33, 33)
+        assert task.net.eval()(torch.zeros(1, 4, 33, 35)).shape == (1, 2, 33, 35)
 
 
 def test_rates_double_with_the_finer_features_of_output_stride_8():

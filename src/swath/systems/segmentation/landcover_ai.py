@@ -93,9 +93,9 @@ def landcover_ai(
     bands = resolve("rgb") if bands is None else bands
     classes = CLASSES if classes is None else classes
     net = build_net(len(bands), len(classes), encoder, context, output_stride)
-    if weights is not None:
-        load_weights(net, weights, encoder)
-    expected = encoder_normalisation(encoder, bands)
+    expected = None
+    if weights is not None and load_weights(net, weights, encoder) == "encoder":
+        expected = encoder_normalisation(encoder, bands)
     return Segmentation(
         net,
         bands=bands,
@@ -137,16 +137,20 @@ def build_net(
     return DeepLabV3Plus(features, around, decoder_blocks(), classes)
 
 
-def load_weights(net: DeepLabV3Plus, path: Path, encoder: str) -> None:
-    """Load a file of the whole network, or a timm file into its encoder.
+def load_weights(net: DeepLabV3Plus, path: Path, encoder: str) -> Literal["network", "encoder"]:
+    """Load a file of the whole network, or a timm file into its encoder; tells which it was.
 
     timm names the modules of a feature pyramid `stem_0` that it names `stem.0` in its files; its classifier is left
     out.
+
+    Raises:
+        ReadError: If there is no weights file.
+        WeightsError: If the weights are unsafe, damaged or belong to another network.
     """
     state = load_state(path)
     if any(key.startswith("encoder.") for key in state):
         load_into(net, state, name=str(path))
-        return
+        return "network"
     own = {name for name, _ in net.encoder.named_children()}
     families = own | {name.rsplit("_", 1)[0] for name in own if name[-1].isdigit()}
     if not any(key.split(".")[0] in families for key in state):
@@ -161,10 +165,11 @@ def load_weights(net: DeepLabV3Plus, path: Path, encoder: str) -> None:
         return f"{first}_{rest}" if first in families else None
 
     load_into(net.encoder, state, rename, name=f"{path} (encoder {encoder})")
+    return "encoder"
 
 
 def encoder_normalisation(encoder: str, bands: Bands) -> Normalisation | None:
-    """What timm's weights of the encoder expect of 8-bit RGB, for xception71 -1..1; None, from the data, for others."""
+    """What timm's weights of the encoder expect of 8-bit RGB, for xception71 -1..1; None for other bands."""
     import timm
 
     if len(bands) != 3 or set(bands.units) != {"dn"}:
