@@ -13,7 +13,8 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 from scipy.special import ndtri
 
-from swath.sensors.bands import Band, Bands
+from swath.sensors.bands import Bands
+from swath.sensors.catalogue import hyperspectral
 from swath.simulate import light, noise, spectra
 from swath.simulate.atmosphere import Atmosphere, terms
 from swath.simulate.moment import Moment
@@ -33,12 +34,7 @@ MASS_PER_PPM_M = {"ch4": 0.01604 / 0.02364 * 1e-6, "co2": 0.04401 / 0.02364 * 1e
 def bands(step: float = 7.4, first: float = 400.0, last: float = 2480.0) -> Bands:
     """Bands every `step` nm, named by their centre; radiance."""
     centres = np.arange(first, last + step / 2, step)
-    return Bands(
-        "imaging_spectrometer",
-        tuple(
-            Band(f"{c:.1f}nm", "radiance", float(c), fwhm=float(1.15 * step), nodata=-9999.0) for c in centres
-        ),
-    )
+    return hyperspectral("imaging_spectrometer", centres.tolist(), [1.15 * step] * len(centres))
 
 
 def unit_absorption(gas: str, wavelengths: np.ndarray) -> np.ndarray:

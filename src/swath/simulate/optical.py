@@ -15,7 +15,8 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 from scipy.special import ndtri
 
-from swath.sensors.bands import Band, Bands
+from swath.sensors.bands import Bands
+from swath.sensors.catalogue import sensor as catalogued
 from swath.simulate import light, noise, spectra
 from swath.simulate.atmosphere import Atmosphere, gas_transmission, terms
 from swath.simulate.clouds import Sky, Veil, reflectance, transmission, veil
@@ -38,6 +39,7 @@ class Optical:
         top: Whether it gives reflectance at the top of the atmosphere instead of at the ground.
         dtype: Of the stored numbers.
         picture: Whether it stores pictures, toned for the eye, instead of reflectance.
+        response: Centre and full width of each band, nm, where `bands` do not say.
         origin: Where a pixel corner lies, modulo the pixel, m.
     """
 
@@ -50,12 +52,23 @@ class Optical:
     top: bool
     dtype: str = "uint16"
     picture: bool = False
+    response: tuple[tuple[float, float], ...] | None = None
     origin: float = 0.0
 
     @property
     def id(self) -> str:
         """Name of the sensor."""
         return self.bands.sensor
+
+    @property
+    def wavelengths(self) -> np.ndarray:
+        """Centre of each band, nm."""
+        return np.array([r[0] for r in self.response] if self.response else [b.wavelength for b in self.bands], float)
+
+    @property
+    def widths(self) -> np.ndarray:
+        """Full width at half maximum of each band, nm."""
+        return np.array([r[1] for r in self.response] if self.response else [b.fwhm for b in self.bands], float)
 
 
 @dataclass(frozen=True)
@@ -77,64 +90,28 @@ class Image:
     veil: Veil
 
 
-def _bands(
-    sensor: str,
-    scale: float,
-    offset: float,
-    nodata: float | None,
-    *rows: tuple[str, str, float, float],
-    unit: str = "reflectance",
-) -> Bands:
-    return Bands(
-        sensor,
-        tuple(
-            Band(name, unit, nm, scale, offset, nodata, (alias,) if alias else (), width)
-            for name, alias, nm, width in rows
-        ),
-    )
+#: Centre and full width, nm, of the colours of cameras.
+_COLOURS = ((660.0, 60.0), (560.0, 60.0), (480.0, 60.0), (830.0, 90.0))
 
-
-_S2 = (
-    ("B01", "coastal", 443, 21), ("B02", "blue", 492, 66), ("B03", "green", 560, 36), ("B04", "red", 665, 31),
-    ("B05", "rededge1", 704, 15), ("B06", "rededge2", 741, 15), ("B07", "rededge3", 783, 20), ("B08", "nir", 833, 106),
-    ("B8A", "nir08", 865, 21), ("B09", "nir09", 945, 20), ("B10", "cirrus", 1374, 31), ("B11", "swir16", 1614, 91),
-    ("B12", "swir22", 2202, 175),
-)  # fmt: skip
-_L8 = (
-    ("B1", "coastal", 443, 16), ("B2", "blue", 482, 60), ("B3", "green", 561, 57), ("B4", "red", 655, 38),
-    ("B5", "nir", 865, 28), ("B6", "swir16", 1609, 85), ("B7", "swir22", 2201, 187), ("B9", "cirrus", 1374, 20),
-)  # fmt: skip
-_MODIS = (
-    ("B01", "red", 645, 50), ("B02", "nir", 858, 35), ("B03", "blue", 469, 20), ("B04", "green", 555, 20),
-    ("B05", "nir2", 1240, 20), ("B06", "swir16", 1640, 24), ("B07", "swir22", 2130, 50),
-)  # fmt: skip
-_RGBN = (("red", "", 660, 60), ("green", "", 560, 60), ("blue", "", 480, 60), ("nir", "", 830, 90))
-
-#: The sensors by name. Band centres and widths are public facts of the instruments; noise and blur are ours.
+#: The sensors by their name in `swath.sensors.catalogue`. Pixels and band centres are public facts; noise and blur ours.
 SENSORS = {
     "sentinel2_l1c": Optical(
-        _bands("sentinel2_l1c", 1e-4, -0.1, 0, *_S2), 10.0, 4, (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 6, 2, 2), 0.9,
+        catalogued("sentinel2_l1c"), 10.0, 4, (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 6, 2, 2), 0.9,
         (129, 154, 168, 142, 117, 89, 105, 174, 72, 114, 50, 100, 100), True,
     ),
     "sentinel2_l2a": Optical(
-        _bands("sentinel2_l2a", 1e-4, -0.1, 0, *(r for r in _S2 if r[0] != "B10")), 10.0, 4,
-        (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 2, 2), 0.9, (129, 154, 168, 142, 117, 89, 105, 174, 72, 114, 100, 100), False,
+        catalogued("sentinel2_l2a"), 10.0, 4, (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 2, 2), 0.9,
+        (129, 154, 168, 142, 117, 89, 105, 174, 72, 114, 100, 100), False,
     ),
-    "landsat8_l1": Optical(
-        _bands("landsat8_l1", 2e-5, -0.1, 0, *_L8), 30.0, 10, (1,) * 8, 0.9, (130, 130, 100, 90, 90, 100, 100, 50), True,
-        origin=15.0,
+    "landsat8": Optical(
+        catalogued("landsat8").select(["B1", "B2", "B3", "B4", "B5", "B6", "B7"]), 30.0, 10, (1,) * 7, 0.9,
+        (130, 130, 100, 90, 90, 100, 100), False, origin=15.0,
     ),
-    "planetscope": Optical(
-        _bands("planetscope", 1e-4, 0.0, 0, ("blue", "", 490, 50), ("green", "", 565, 36), ("red", "", 665, 31), ("nir", "", 865, 40)),
-        3.0, 3, (1,) * 4, 1.5, (60, 60, 60, 60), False,
-    ),
-    "aerial_rgb": Optical(
-        _bands("aerial_rgb", 1.0, 0.0, None, *_RGBN[:3], unit="dn"), 0.5, 1, (1,) * 3, 0.8, (45,) * 3, False, "uint8", True
-    ),
-    "naip": Optical(_bands("naip", 1.0, 0.0, None, *_RGBN, unit="dn"), 0.6, 1, (1,) * 4, 0.8, (45,) * 4, False, "uint8", True),
-    "modis_coarse": Optical(
-        _bands("modis_coarse", 1e-4, 0.0, -28672, *_MODIS), 480.0, 32, (1,) * 7, 1.2, (128, 200, 240, 220, 75, 270, 110),
-        False, "int16",
+    "planetscope4": Optical(catalogued("planetscope4"), 3.0, 3, (1,) * 4, 1.5, (60,) * 4, False),
+    "rgb": Optical(catalogued("rgb"), 0.5, 1, (1,) * 3, 0.8, (45,) * 3, False, "uint8", True, _COLOURS[:3]),
+    "naip": Optical(catalogued("naip"), 0.6, 1, (1,) * 4, 0.8, (45,) * 4, False, "uint8", True, _COLOURS),
+    "modis_mod09": Optical(
+        catalogued("modis_mod09"), 463.3127, 32, (1,) * 7, 1.2, (128, 200, 240, 220, 75, 270, 110), False, "int16"
     ),
 }  # fmt: skip
 
@@ -217,15 +194,14 @@ def lit_reflectance(surface: Surface, wavelengths: np.ndarray, widths: np.ndarra
 def reflect(surface: Surface, sensor: Optical, sky: Sky, air: Atmosphere, seed: int) -> np.ndarray:
     """Noise-free reflectance `[bands, h, w]` on the sensor's pixels over a painted surface; `seed` chooses the sky."""
     moment = surface.moment
-    wavelengths = np.array([band.wavelength for band in sensor.bands], float)
-    widths = np.array([band.fwhm for band in sensor.bands], float)
+    wavelengths = sensor.wavelengths
     path, through, albedo = terms(wavelengths, air, moment.sun.elevation)
     # half of the vapour lies above the cumulus, none of it above the cirrus
     gas = np.sqrt(gas_transmission(wavelengths, air.water, 1 + 1 / max(np.sin(moment.sun.elevation), 0.05)))
     shape = surface.row.shape[0] // sensor.fine, surface.row.shape[1] // sensor.fine
     grid = GeoBox(shape, surface.grid.affine @ Affine.scale(sensor.fine), surface.grid.crs)
     made = np.empty((len(wavelengths), *shape), np.float32)
-    fine = lit_reflectance(surface, wavelengths, widths)
+    fine = lit_reflectance(surface, wavelengths, sensor.widths)
     x, y = axes(grid)
     over = veil(x, y, sky, moment.sun, moment.time.timestamp(), seed)
     for number, share in enumerate(light.diffuse_share(wavelengths)):

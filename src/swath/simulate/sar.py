@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 from scipy.special import gammaincinv, ndtri
 
-from swath.sensors.bands import Band, Bands
+from swath.sensors.catalogue import sensor
 from swath.simulate import landcover as lc
 from swath.simulate import noise
 from swath.simulate.moment import Moment
@@ -37,7 +37,7 @@ _SIGMA0 = {
     lc.PAVED: (-10.5, -19.0),
 }
 
-BANDS = Bands("sentinel1_grd", (Band("VV", "power", nodata=0.0), Band("VH", "power", nodata=0.0)))
+BANDS = sensor("sentinel1_grd_power").select(["VV", "VH"])
 
 
 @dataclass(frozen=True)

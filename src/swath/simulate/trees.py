@@ -30,7 +30,7 @@ def forest(bounds: tuple[float, float, float, float], woods: np.ndarray, seed: i
     age = noise.fractal_at(x, y, 700, seed + 74, 3)
     stand = noise.fractal_at(x, y, 1100, seed + 75, 2)
     conifer = stand + 0.8 * (noise.uniform(ix, iy, seed + 76) - 0.5) > 0.15
-    grown = np.clip(17 + 5.5 * age, 5, 34)
+    grown = np.clip(16 + 4.5 * age, 5, 27)
     height = grown * (0.75 + 0.45 * noise.uniform(ix, iy, seed + 77))
     return frame(x, y, height, conifer, "forest")
 

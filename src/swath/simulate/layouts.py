@@ -1,0 +1,64 @@
+"""Published layouts, written from a world, so that the readers of `swath.data.readers` are tested by round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from swath.files import write_text
+from swath.simulate import landcover as lc
+from swath.simulate import moment
+from swath.simulate.optical import SENSORS, observe
+from swath.simulate.save import write_raster
+from swath.simulate.surface import paint
+from swath.simulate.world import World
+
+#: Code in LandCover.ai of each land-cover code: background, building 1, woodland 2, water 3, road 4.
+_LANDCOVER_AI = {lc.BUILDING: 1, lc.FOREST: 2, lc.WATER: 3, lc.ROAD: 4}
+
+
+def landcover_ai(world: World, root: Path, sheets: int = 3, edge: int = 1100, tile: int = 512) -> list[Path]:
+    """Sheets of 0.5 m with masks, and the lists of tiles, as LandCover.ai v1 is published (arXiv 2005.02264).
+
+    The lists give one sheet each to training, validation and test in turn.
+
+    Args:
+        world: The world.
+        root: Where to.
+        sheets: Number of sheets, from west to east through the middle.
+        edge: Their side in pixels.
+        tile: Side of the tiles that the lists count.
+    """
+    table = np.zeros(10, np.uint8)
+    for code, theirs in _LANDCOVER_AI.items():
+        table[code] = theirs
+    west, south, east, north = world.bounds
+    when = moment.at(world, 170, 11.0)
+    camera = SENSORS["rgb"]
+    written, lists = [], {part: [] for part in ("train", "val", "test")}  # type: dict[str, list[str]]
+    for number in range(sheets):
+        left = west + (east - west) * (number + 0.5) / sheets - edge / 4
+        top = (south + north) / 2 + edge / 4
+        left, top = np.floor(left / camera.pixel) * camera.pixel, np.ceil(top / camera.pixel) * camera.pixel
+        affine = Affine(camera.pixel, 0, float(left), 0, -camera.pixel, float(top))
+        grid = GeoBox((edge, edge), affine, world.grid.crs)
+        name = f"W-{number}-simulated"
+        image, mask = root / "images" / f"{name}.tif", root / "masks" / f"{name}.tif"
+        write_raster(image, grid, "uint8", 3, lambda part: observe(world, camera, when, part).values)
+        write_raster(mask, grid, "uint8", 1, lambda part: table[paint(world, part, when).landcover][None])
+        written += [image, mask]
+        across = -(-edge // tile)
+        tiles = [f"{name}_{r * across + c}" for r in range(edge // tile) for c in range(edge // tile)]
+        lists[("train", "val", "test")[number % 3]] += tiles
+    for part, tiles in lists.items():
+        write_text(root / f"{part}.txt", "".join(f"{t}\n" for t in tiles))
+        written.append(root / f"{part}.txt")
+    return written
+
+
+#: Writers by the name of the reader that reads what they write.
+LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {"landcover_ai": landcover_ai}
