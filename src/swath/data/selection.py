@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from swath.data.raster import open_raster
 from swath.data.scenes import Collection, Scene
 from swath.data.sources import Source
 from swath.errors import DataError
@@ -35,6 +37,22 @@ class BandSelection:
         """See `Source.read`."""
         values, valid = self._source.read(window)
         return values[list(self._positions)], valid
+
+
+def as_scene(source: Scene | Source | str | Path, needed: Mapping[str, Bands]) -> Scene:
+    """A scene of what a user names: a scene, a source, or the path of a raster with the needed bands in order.
+
+    Raises:
+        DataError: If one source is given where several layers are needed.
+        SwathError: If the raster cannot be opened.
+    """
+    if isinstance(source, Scene):
+        return source
+    if len(needed) != 1:
+        raise DataError("One raster is not enough", got=source, expected=f"one for each layer: {', '.join(needed)}")
+    layer, bands = next(iter(needed.items()))
+    opened = open_raster(source, bands=bands) if isinstance(source, str | Path) else source
+    return Scene(Path(opened.name).stem, {layer: opened})
 
 
 def select_layers(scene: Scene, needed: Mapping[str, Bands]) -> Scene:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -195,6 +196,14 @@ class NeuralTask(LightningModule, Task):
         recipe = description["recipe"]
         self.recipe = Recipe(**{**recipe, "augment": tuple(recipe["augment"])})
         self.eval()
+
+    def weights_hash(self) -> str:
+        """SHA-256 of the network's tensors, in the order of their names."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.net.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
 
     def configure_optimizers(self) -> Any:
         """Optimiser and learning rate of the recipe, over the trainable parameters."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,10 +13,13 @@ from torch.nn import functional
 from swath.losses import Loss
 from swath.data.classes import IGNORE, Classes
 from swath.data.loader import Batches
-from swath.data.selection import select_bands
-from swath.errors import DataError
+from swath.data.selection import as_scene, select_bands, select_layers
+from swath.errors import ConfigError, DataError
 from swath.geo.grids import window_grid
 from swath.metrics.confusion import Confusion, summary
+from swath.scene import outputs
+from swath.scene.apply import apply
+from swath.scene.vectors import outline_map
 from swath.sensors.bands import Bands
 from swath.tasks.baselines import pixel_classifiers
 from swath.tasks.feed import cover
@@ -27,8 +31,11 @@ from swath.tasks.scores import Score, Scores
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from swath.data.scenes import Collection
+    from swath.data.scenes import Collection, Scene
+    from swath.data.sources import Source
 
+#: What `predict` can write.
+PRODUCTS = ("classes", "probabilities", "uncertainty", "vectors")
 #: Labelled pixels from which the baselines learn, at most.
 _BASELINE_PIXELS = 50_000
 #: Of these, at most so many from one patch.
@@ -172,6 +179,69 @@ class Segmentation(NeuralTask):
                 "intervals": f"{level:.0%}, bootstrap over {len(counts['system'].units)} {drawn}",
             },
         )
+
+    def predict(
+        self,
+        source: Scene | Source | str | Path,
+        output: Path,
+        *,
+        products: Sequence[str] = ("classes",),
+        tile: int | None = None,
+        overlap: float = 0.25,
+        batch: int | None = None,
+        precision: Literal["fp32", "auto", "bf16"] = "fp32",
+        device: str = "cpu",
+        on_error: Literal["raise", "skip"] = "raise",
+        provenance: Mapping[str, Any] | None = None,
+        progress: bool = True,
+    ) -> list[Path]:
+        """Map a scene of any size.
+
+        Args:
+            source: A scene, a source for a task of one layer, or the path of a raster with the task's bands in order.
+            output: The class map; other products stand beside it, with their name added.
+            products: Any of `classes`, `probabilities`, `uncertainty`, `vectors`.
+            tile: Edge of a tile in pixels; by default the recipe's patch, at least 256.
+            overlap: Share of a tile that neighbours have in common.
+            batch: Tiles that run together; by default 2 on a CPU and 16 elsewhere.
+            precision: See `swath.scene.apply.apply`.
+            device: Where the network runs.
+            on_error: See `swath.scene.apply.apply`.
+            provenance: Further facts for the STAC items.
+            progress: Whether to show a bar on a terminal.
+
+        Returns:
+            The paths written, in the order of `products`.
+
+        Raises:
+            ConfigError: If a product is unknown.
+            SwathError: As `swath.scene.apply.apply` and `swath.data.raster.open_raster` raise it.
+        """
+        output = Path(output)
+        if strange := [name for name in products if name not in PRODUCTS]:
+            raise ConfigError(f"There is no product '{strange[0]}'", expected=", ".join(PRODUCTS))
+        scene = select_layers(as_scene(source, self.bands), self.bands)
+        tile = tile or max(self.recipe.patch, 256)
+        beside = {name: output.with_name(f"{output.stem}-{name}{output.suffix}") for name in PRODUCTS}
+        makers = {
+            "classes": lambda: outputs.class_map(output, self.classes),
+            "probabilities": lambda: outputs.probabilities(beside["probabilities"], self.classes),
+            "uncertainty": lambda: outputs.uncertainty(beside["uncertainty"]),
+        }
+        rasters = [name for name in PRODUCTS if name in products or (name == "classes" and "vectors" in products)]
+        self.eval().to(device)
+        self.net.to(memory_format=torch.channels_last)
+        report = apply(
+            self.probabilities, scene, [makers[name]() for name in rasters if name in makers],
+            tile=-(-tile // self.stride) * self.stride, overlap=overlap,
+            batch=batch or (2 if device == "cpu" else 16), precision=precision, device=device,
+            on_error=on_error, progress=progress,
+            provenance={"system": getattr(self, "system", {}).get("id"), "weights": self.weights_hash(), **(provenance or {})},
+        )  # fmt: skip
+        written = dict(zip((name for name in rasters if name in makers), report.paths, strict=True))
+        if "vectors" in products:
+            written["vectors"] = outline_map(output, beside["vectors"].with_suffix(".gpkg"), self.classes)
+        return [written[name] for name in products]
 
     def _require_classes(self, data: Collection) -> None:
         if data.classes is None:

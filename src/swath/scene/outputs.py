@@ -1,0 +1,82 @@
+"""Outputs: what is written of a model's scores, one raster each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from swath.data.classes import Classes
+    from swath.geo.cog import Legend
+
+
+@dataclass(frozen=True)
+class RasterOutput:
+    """A raster that is made of scores, row by row.
+
+    Attributes:
+        path: The GeoTIFF.
+        band_names: Description of each band.
+        dtype: Of the file.
+        nodata: Stored number where a pixel is not valid.
+        encode: Scores `[K, height, width]` to stored numbers `[bands, height, width]`, of valid pixels.
+        legend: Name and colour of each code.
+        unit: Of the values, where they have one.
+        overviews: How overviews are made.
+    """
+
+    path: Path
+    band_names: Sequence[str]
+    dtype: np.dtype
+    nodata: float
+    encode: Callable[[np.ndarray], np.ndarray]
+    legend: Legend | None = None
+    unit: str | None = None
+    overviews: Literal["nearest", "average"] = "nearest"
+
+    def stored(self, scores: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Stored numbers `[bands, height, width]` of scores `[K, height, width]`."""
+        shape = (len(self.band_names), *valid.shape)
+        if not valid.any():
+            return np.full(shape, self.nodata, self.dtype)
+        return np.where(valid, self.encode(scores), self.dtype.type(self.nodata)).astype(self.dtype, copy=False)
+
+
+def class_map(path: Path, classes: Classes) -> RasterOutput:
+    """The code of the most probable class; the legend travels with the file."""
+    nodata = next(code for code in (255, 0, 65535, *range(1, 255)) if code not in classes.codes)
+    dtype = np.dtype(np.uint8 if max(*classes.codes, nodata) < 256 else np.uint16)
+    legend = dict(zip(classes.codes, zip(classes.names, classes.colours, strict=True), strict=True))
+
+    def encode(scores: np.ndarray) -> np.ndarray:
+        return classes.to_code(scores.argmax(0), nodata)[None]
+
+    return RasterOutput(path, ("class",), dtype, nodata, encode, legend)
+
+
+def probabilities(path: Path, classes: Classes) -> RasterOutput:
+    """The probability of each class, float32, a band each."""
+    return RasterOutput(
+        path, classes.names, np.dtype(np.float32), float("nan"), lambda scores: scores, unit="1", overviews="average"
+    )
+
+
+def uncertainty(path: Path) -> RasterOutput:
+    """Entropy of the class probabilities over that of equal ones, in per cent, 8 bit."""
+
+    def encode(scores: np.ndarray) -> np.ndarray:
+        entropy = -(scores * np.log(np.maximum(scores, 1e-12))).sum(0, keepdims=True)
+        return np.round(np.clip(100 * entropy / np.log(max(len(scores), 2)), 0, 100)).astype(np.uint8)
+
+    return RasterOutput(path, ("uncertainty",), np.dtype(np.uint8), 255, encode, unit="%", overviews="average")
+
+
+def values(path: Path, names: Sequence[str], unit: str) -> RasterOutput:
+    """The scores as they are, float32, for regressions."""
+    return RasterOutput(
+        path, names, np.dtype(np.float32), float("nan"), lambda scores: scores, unit=unit, overviews="average"
+    )

@@ -1,0 +1,48 @@
+"""Class maps as polygons, outlined from the file so that memory holds the polygons only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import rasterio
+import rasterio.features
+import shapely.geometry
+from pyproj import Geod
+
+from swath.data.classes import Classes
+from swath.geo.vectors import write_vectors
+
+_GEOD = Geod(ellps="WGS84")
+
+
+def outline_map(raster_path: Path, output: Path, classes: Classes) -> Path:
+    """Outline connected pixels of one class, over the whole map: no polygon is cut by a tile or strip.
+
+    Args:
+        raster_path: A class map.
+        output: The vector file, by suffix; columns `code`, `class` and, where the map has a CRS, `area_m2` on the
+            ellipsoid.
+        classes: Legend of the map.
+
+    Returns:
+        `output`.
+    """
+    with rasterio.open(raster_path) as raster:
+        band = rasterio.band(raster, 1)
+        found = [
+            (int(code), shapely.geometry.shape(outline))
+            for outline, code in rasterio.features.shapes(band, connectivity=4)
+            if code != raster.nodata
+        ]
+        crs = raster.crs
+    names = dict(zip(classes.codes, classes.names, strict=True))
+    frame = gpd.GeoDataFrame(
+        {"code": [code for code, _ in found], "class": [names[code] for code, _ in found]},
+        geometry=[outline for _, outline in found],
+        crs=crs,
+    )
+    if crs is not None:
+        frame["area_m2"] = [abs(_GEOD.geometry_area_perimeter(g)[0]) for g in frame.geometry.to_crs(4326)]
+    write_vectors(frame, output)
+    return output
