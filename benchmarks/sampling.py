@@ -26,21 +26,22 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from typing import Any
 
 import numpy as np
 import rasterio
 import torch
 from _world import BANDS, World, build
-from odc.geo.geobox import GeoBox
 
 from swath.data.blocks import default_cache
-from swath.data.classes import IGNORE
+from swath.data.buffers import keep_freed_memory
+from swath.data.classes import Classes
+from swath.data.labels import RasterLabels
 from swath.data.loader import Batches
 from swath.data.raster import open_raster
 from swath.data.samplers import Places, block_places, random_places
 from swath.data.scenes import Collection, Scene
 from swath.data.warped import WarpedSource
-from swath.geo.warp import warp
 from swath.sensors.bands import Band, Bands
 
 PATCH, BATCH = 256, 32
@@ -48,21 +49,10 @@ WORKS = ("one", "two", "labels")
 Reader = Callable[[], tuple[int, float]]
 
 
-class _Labels:
-    """Codes 1.. of a raster as classes 0.. on any grid."""
-
-    def __init__(self, path: Path) -> None:
-        self.name, self._source = str(path), open_raster(path)
-
-    def read(self, grid: GeoBox) -> np.ndarray:
-        codes, valid = warp(self._source, grid, "nearest")
-        return np.where(valid, codes[0].astype(np.int16) - 1, IGNORE)
-
-
 def collection(world: World, codec: str, work: str, resampling: str) -> Collection:
     """The scenes of one work as Swath sees them."""
     bands = Bands("bench", tuple(Band(f"b{i}", "dn") for i in range(BANDS)))
-    labels = _Labels(world.labels) if work == "labels" else None
+    labels = RasterLabels.open(world.labels, Classes.of({c: f"class {c}" for c in range(1, 9)}))
     scenes = []
     for zone in range(1 if work == "one" else 2):
         for number in range(world.each):
@@ -70,7 +60,7 @@ def collection(world: World, codec: str, work: str, resampling: str) -> Collecti
             if zone == 1:
                 target = source.grid.to_crs(world.grid(0, 0).crs, resolution=10)
                 source = WarpedSource(source, target, resampling)
-            scenes.append(Scene(f"{zone}-{number}", {"image": source}, labels))
+            scenes.append(Scene(f"{zone}-{number}", {"image": source}, labels if work == "labels" else None))
     return Collection(tuple(scenes))
 
 
@@ -83,27 +73,53 @@ def swath(scenes: Collection, sampler: Callable[..., Places], threads: int, coun
     return read, time.perf_counter() - start
 
 
-def npy(world: World, places: Places, threads: int) -> tuple[int, float]:
-    """Memory-mapped arrays of the decoded pixels, at the same places: no decoding at all."""
-    arrays = [np.load(world.array(0, number), mmap_mode="r") for number in range(world.each)]
+class _Arrays(torch.utils.data.Dataset[torch.Tensor]):
+    """Memory-mapped arrays of the decoded pixels, at given places."""
 
-    def fill(batch: np.ndarray, start: int) -> None:
-        for index in range(len(batch)):
-            scene, window = places[start + index].scene, places[start + index].window
-            batch[index] = arrays[scene][:, *window.slices]
+    def __init__(self, world: World, places: Places) -> None:
+        self.places = places
+        self.arrays = [np.load(world.array(0, number), mmap_mode="r") for number in range(world.each)]
 
-    def batch_at(start: int) -> torch.Tensor:
-        batch = np.empty((min(BATCH, len(places) - start), BANDS, PATCH, PATCH), np.float32)
-        fill(batch, start)
-        return torch.from_numpy(batch)
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        place = self.places[index]
+        return torch.from_numpy(self.arrays[place.scene][:, *place.window.slices].astype(np.float32))
+
+
+def npy(world: World, places: Places, workers: int) -> tuple[int, float]:
+    """Memory-mapped arrays behind a DataLoader: what a set that is decoded on disk gives."""
+    loader = torch.utils.data.DataLoader(_Arrays(world, places), batch_size=BATCH, num_workers=workers)
+    return count_patches(loader, skip_first=workers > 0)
+
+
+def npy_bare(world: World, places: Places, threads: int) -> tuple[int, float]:
+    """The same reads straight into batch arrays that are used again: copying without decoding, the outer limit."""
+    arrays = _Arrays(world, places).arrays
+    batch = np.zeros((threads, BATCH, BANDS, PATCH, PATCH), np.float32)
+
+    def fill(start: int) -> int:
+        out = batch[start // BATCH % threads]
+        chunk = [places[i] for i in range(start, min(start + BATCH, len(places)))]
+        for index, place in enumerate(chunk):
+            out[index] = arrays[place.scene][:, *place.window.slices]
+        return len(chunk)
 
     begin = time.perf_counter()
-    starts = range(0, len(places), BATCH)
-    if threads == 1:
-        read = sum(len(batch_at(start)) for start in starts)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            read = sum(len(batch) for batch in pool.map(batch_at, starts))
+    with ThreadPoolExecutor(threads) as pool:
+        read = sum(pool.map(fill, range(0, len(places), BATCH)))
+    return read, time.perf_counter() - begin
+
+
+def count_patches(loader: Iterable[Any], skip_first: bool) -> tuple[int, float]:
+    """Patches and seconds of one pass; without the first batch, and the start of the workers, where asked."""
+    begin, read = time.perf_counter(), 0
+    for number, batch in enumerate(loader):
+        if number == 0 and skip_first:
+            begin = time.perf_counter()
+        else:
+            read += len(batch["image"] if isinstance(batch, dict) else batch)
     return read, time.perf_counter() - begin
 
 
@@ -142,13 +158,7 @@ def torchgeo(world: World, codec: str, work: str, workers: int, count: int) -> t
         data = data & Labels(world.labels.parent)
     sampler = RandomGeoSampler(data, size=PATCH, length=count)
     loader = DataLoader(data, batch_size=BATCH, sampler=sampler, num_workers=workers, collate_fn=stack_samples)
-    begin, read = time.perf_counter(), 0
-    for number, batch in enumerate(loader):
-        if number == 0 and workers:
-            begin = time.perf_counter()
-        else:
-            read += len(batch["image"])
-    return read, time.perf_counter() - begin
+    return count_patches(loader, skip_first=workers > 0)
 
 
 def readers(world: World, codec: str, work: str, count: int) -> dict[str, Reader]:
@@ -170,8 +180,9 @@ def readers(world: World, codec: str, work: str, count: int) -> dict[str, Reader
             plain_rasterio, world, codec, random_places(scenes, None, PATCH, seed=0, count=count // 4)
         )
         found["rasterio block order"] = partial(plain_rasterio, world, codec, same)
-        for threads in (1, 2):
-            found[f"npy memory map, same places, {threads} threads"] = partial(npy, world, same, threads)
+        for workers in (0, 2):
+            found[f"npy memory map, same places, {workers} workers"] = partial(npy, world, same, workers)
+        found["copy-only limit, 2 threads"] = partial(npy_bare, world, same, 2)
     return found
 
 
@@ -232,6 +243,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     os.environ.setdefault("GDAL_CACHEMAX", "128")
     torch.set_num_threads(1)
+    keep_freed_memory()  # as `swath fit` does; every reader in this process gains
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         world = build(folder, 1024, 2) if options.quick else build(folder)

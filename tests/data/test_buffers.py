@@ -1,6 +1,9 @@
 """Memory is used again only when nobody can see it any more."""
 
 import gc
+import platform
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -63,3 +66,32 @@ def test_one_number_is_a_length():
     assert take(5, "uint8").shape == (5,)
     with pytest.raises(TypeError):
         take(5, "no type")
+
+
+PROGRAM = """
+import resource
+import numpy as np
+from swath.data.buffers import keep_freed_memory
+KEEP
+count = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.empty(4_000_000, np.uint8).fill(1)
+before = count()
+for _ in range(20):
+    np.empty(4_000_000, np.uint8).fill(1)
+    np.empty(20_000_000, np.uint8).fill(1)
+print(count() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="advice for glibc only")
+def test_freed_memory_is_kept_on_request():
+    faults = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", PROGRAM.replace("KEEP", keep)], capture_output=True, check=True
+            ).stdout
+        )
+        for keep in ("", "assert keep_freed_memory()")
+    ]
+    # All memory once, instead of in each of 20 rounds.
+    assert faults[1] < faults[0] / 4

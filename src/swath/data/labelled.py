@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from swath.data.classes import IGNORE
+from swath.data.labels import VectorLabels, labelled_pixels
 from swath.data.samplers import Ground, Places
-from swath.data.scenes import Collection
+from swath.data.scenes import Collection, Scene
 from swath.errors import ConfigError, DataError
-from swath.geo.grids import window_grid
+from swath.geo.grids import shape_of, window_grid
 from swath.geo.windows import Window, whole
 
 #: Labels are read in squares of this many pixels.
 _SQUARE = 1024
-#: Pixels of one class in one square that are kept as centres; weights make up for the others.
+#: Pixels of one class in one chunk that are kept as centres; weights make up for the others.
 _KEPT = 4096
 
 
@@ -84,27 +86,35 @@ class LabelledPlaces:
 
 
 def _labelled(ground: Ground, part: str | None) -> _Pixels:
-    """Labelled pixels of the part in all scenes; up to `_KEPT` of each class from each square."""
+    """Labelled pixels of the part in all scenes; up to `_KEPT` of each class from each chunk."""
     rng = np.random.default_rng(0)
     found = [np.empty((5, 0))]
     for index in range(len(ground.numbers)):
-        scene = ground.scene(index)
-        if scene.labels is None:
-            continue
-        limits = whole(scene.grid.shape)
-        for row in range(0, limits.height, _SQUARE):
-            for col in range(0, limits.width, _SQUARE):
-                square = Window(row, col, _SQUARE, _SQUARE).intersect(limits)
-                labels = scene.labels.read(window_grid(scene.grid, square))
-                counted = labels != IGNORE if part is None else (labels != IGNORE) & scene.part_mask(square, part)
-                for label in np.unique(labels[counted]):
-                    places = np.flatnonzero(counted & (labels == label))
-                    weight = max(1.0, len(places) / _KEPT)
-                    if len(places) > _KEPT:
-                        places = rng.choice(places, _KEPT, replace=False)
-                    rows, cols = np.divmod(places, square.width)
-                    same = np.ones(len(places))
-                    found.append(np.stack([same * index, rows + row, cols + col, same * label, same * weight]))
+        for rows, cols, classes in _chunks(ground.scene(index), part):
+            for label in np.unique(classes):
+                members = np.flatnonzero(classes == label)
+                weight = max(1.0, len(members) / _KEPT)
+                if len(members) > _KEPT:
+                    members = rng.choice(members, _KEPT, replace=False)
+                same = np.ones(len(members))
+                found.append(np.stack([same * index, rows[members], cols[members], same * label, same * weight]))
     columns = np.concatenate(found, axis=1)
     scenes, rows, cols, classes = columns[:4].astype(np.int64)
     return _Pixels(scenes, rows, cols, classes, columns[4])
+
+
+def _chunks(scene: Scene, part: str | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows, columns and classes of labelled pixels, square by square, or all at once where vectors are sparse."""
+    if isinstance(scene.labels, VectorLabels) and not scene.labels.dense:
+        yield labelled_pixels(scene, part)
+    elif scene.labels is not None:
+        limits = whole(shape_of(scene.grid))
+        for row in range(0, limits.height, _SQUARE):
+            for col in range(0, limits.width, _SQUARE):
+                square = Window(row, col, _SQUARE, _SQUARE).intersect(limits)
+                classes = scene.labels.read(window_grid(scene.grid, square))
+                counts = classes != IGNORE
+                if part is not None:
+                    counts &= scene.part_mask(square, part)
+                rows, cols = np.nonzero(counts)
+                yield rows + row, cols + col, classes[counts]
