@@ -153,9 +153,9 @@ def _predict(options: argparse.Namespace) -> None:
     from swath.commands.scenes import open_scene
     from swath.tasks.task import Task
 
-    task = Task.load(options.run_folder)
+    task: Any = Task.load(options.run_folder)
     written = task.predict(
-        open_scene(task, options.scene, options.crs),
+        open_scene(options.scene, task.bands, options.crs),
         options.output,
         products=tuple(options.products),
         tile=options.tile,
@@ -176,7 +176,7 @@ def _score(options: argparse.Namespace) -> None:
     from swath.data.config import load_data
     from swath.tasks.task import Task
 
-    task = Task.load(options.run_folder)
+    task: Any = Task.load(options.run_folder)
     scores = task.score(load_data(options.data, task.system["id"]), options.part, seed=options.seed)
     scores.save(options.run_folder / f"scores-{options.part}.json")
     if options.json:

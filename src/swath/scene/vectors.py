@@ -31,7 +31,7 @@ def outline_map(raster_path: Path, output: Path, classes: Classes) -> Path:
     with rasterio.open(raster_path) as raster:
         band = rasterio.band(raster, 1)
         found = [
-            (int(code), shapely.geometry.shape(outline))
+            (int(code), shapely.make_valid(shapely.geometry.shape(outline)))
             for outline, code in rasterio.features.shapes(band, connectivity=4)
             if code != raster.nodata
         ]

@@ -107,7 +107,6 @@ class NeuralTask(LightningModule, Task):
         strategy: str = "auto",
         threads: int = 2,
         callbacks: tuple[Callback, ...] = (),
-        **_: Any,
     ) -> Run:
         """Train on the `train` part, select on `val`, leave a run.
 
@@ -146,9 +145,11 @@ class NeuralTask(LightningModule, Task):
         checkpoint = ModelCheckpoint(
             run, "last", save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
         )
-        stopping = [
-            EarlyStopping(self.monitor, patience=self.recipe.patience, mode="max", check_on_train_epoch_end=True)
-        ]
+        stopping = (
+            [EarlyStopping(self.monitor, patience=self.recipe.patience, mode="max", check_on_train_epoch_end=True)]
+            if self.recipe.patience and len(validated)
+            else []
+        )
         last = run / "last.ckpt"
         with _quiet_lightning():
             trainer = Trainer(
@@ -163,7 +164,7 @@ class NeuralTask(LightningModule, Task):
                     history,
                     best,
                     ProgressLines(_console),
-                    *(stopping if self.recipe.patience and len(validated) else []),
+                    *stopping,
                     *callbacks,
                     checkpoint,
                 ],

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from swath.losses import Loss
 from swath.data.classes import IGNORE, Classes
 from swath.data.loader import Batches
 from swath.data.selection import as_scene, select_bands, select_layers
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import window_grid
+from swath.losses import Loss
 from swath.metrics.confusion import Confusion, summary
 from swath.scene import outputs
 from swath.scene.apply import apply
@@ -112,8 +112,8 @@ class Segmentation(NeuralTask):
 
     def on_validation_epoch_end(self) -> None:
         """Log accuracy, mean IoU, F1 and kappa over the whole validation part."""
-        matrix = self.all_gather(torch.from_numpy(self._confusion.matrix).to(self.device))
-        matrix = matrix.reshape(-1, len(self.classes), len(self.classes)).sum(0).cpu().numpy()
+        every: Any = self.all_gather(torch.from_numpy(self._confusion.matrix).to(self.device))
+        matrix = every.reshape(-1, len(self.classes), len(self.classes)).sum(0).cpu().numpy()
         for name, value in summary(matrix).items():
             self.log(f"val_{name}", 0.0 if np.isnan(value) else value, rank_zero_only=False)
 
@@ -127,7 +127,6 @@ class Segmentation(NeuralTask):
         level: float = 0.95,
         resamples: int = 1000,
         threads: int = 2,
-        **_: Any,
     ) -> Scores:
         """Score on a part of labelled data, beside pixel classifiers that learned from the training part.
 
@@ -229,6 +228,7 @@ class Segmentation(NeuralTask):
             "uncertainty": lambda: outputs.uncertainty(beside["uncertainty"]),
         }
         rasters = [name for name in PRODUCTS if name in products or (name == "classes" and "vectors" in products)]
+        system = getattr(self, "system", {})
         self.eval().to(device)
         self.net.to(memory_format=torch.channels_last)
         report = apply(
@@ -236,7 +236,7 @@ class Segmentation(NeuralTask):
             tile=-(-tile // self.stride) * self.stride, overlap=overlap,
             batch=batch or (2 if device == "cpu" else 16), precision=precision, device=device,
             on_error=on_error, progress=progress,
-            provenance={"system": getattr(self, "system", {}).get("id"), "weights": self.weights_hash(), **(provenance or {})},
+            provenance={"system": system.get("id"), "weights": self.weights_hash(), **(provenance or {})},
         )  # fmt: skip
         written = dict(zip((name for name in rasters if name in makers), report.paths, strict=True))
         if "vectors" in products:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Task(ABC):
-    """How a thing is trained, applied and scored.
+    """How a thing is trained, applied and scored; each kind of task adds options with defaults to the verbs.
 
     Attributes:
         kind: The kind of task, for example `segmentation`.
@@ -31,15 +31,15 @@ class Task(ABC):
     net: nn.Module | None
 
     @abstractmethod
-    def fit(self, data: Any, run: Path, **options: Any) -> Run:
+    def fit(self, data: Any, run: Path) -> Run:
         """Train on the `train` part of `data`, select on `val`, and leave a run in the folder `run`."""
 
     @abstractmethod
-    def predict(self, source: Any, output: Path, **options: Any) -> list[Path]:
+    def predict(self, source: Any, output: Path) -> list[Path]:
         """Apply to a source and write products; returns the paths written, the main one first."""
 
     @abstractmethod
-    def score(self, data: Any, part: str = "test", **options: Any) -> Scores:
+    def score(self, data: Any, part: str = "test") -> Scores:
         """Score on a part of labelled data, beside the named naive baselines."""
 
     @abstractmethod

@@ -1,0 +1,75 @@
+"""Scenes as the command line names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from swath.data.ranges import require_plausible
+from swath.data.raster import open_raster
+from swath.data.scenes import Scene
+from swath.data.selection import select_layers
+from swath.data.sources import Source
+from swath.data.stack import StackSource
+from swath.errors import BandError, ConfigError
+from swath.geo.grids import require_crs
+from swath.sensors.bands import Bands
+
+
+def open_scene(words: Sequence[str], needed: Mapping[str, Bands], crs: str | None = None) -> Scene:
+    """The scene that the words of a command line name.
+
+    Args:
+        words: `RASTER`, or `LAYER=RASTER` for each layer; rasters joined by commas hold bands one after the other.
+        needed: Bands of each layer that the task takes. Files hold exactly these, in order, or name their bands.
+        crs: CRS of files that lack one; `none` for pixel coordinates.
+
+    Raises:
+        ConfigError: If a layer is missing, unknown or named twice.
+        GridError: If a file has no CRS and none was given.
+        BandError: If a band is missing, or its values cannot be of its unit.
+    """
+    layers: dict[str, Source] = {}
+    for word in words:
+        named, _, rest = word.partition("=")
+        name, files = (named, rest) if named in needed and rest else (next(iter(needed)), word)
+        if name in layers:
+            raise ConfigError(
+                f"Layer '{name}' is named twice", expected=f"LAYER=RASTER for each of {', '.join(needed)}"
+            )
+        layers[name] = _open_layer(files.split(","), needed[name], crs)
+    if missing := sorted(needed.keys() - layers.keys()):
+        raise ConfigError("A layer is missing", got=", ".join(layers), expected=", ".join(missing))
+    first = words[0].partition("=")[2] or words[0]
+    scene = select_layers(Scene(Path(first.split(",")[0]).stem, {name: layers[name] for name in needed}), needed)
+    for source in scene.layers.values():
+        require_plausible(source)
+    return scene
+
+
+def _open_layer(files: Sequence[str], bands: Bands, crs: str | None) -> Source:
+    opened = [open_raster(file, crs=crs) for file in files]
+    for source in opened:
+        if crs != "none":
+            require_crs(source.grid, source.name)
+    counts = [len(source.bands) for source in opened]
+    if sum(counts) == len(bands):
+        starts = [sum(counts[:i]) for i in range(len(counts))]
+        described = [Bands(bands.sensor, bands.bands[s : s + n]) for s, n in zip(starts, counts, strict=True)]
+    else:
+        described = [_by_name(source, bands) for source in opened]
+    sources = [open_raster(file, bands=b, crs=crs) for file, b in zip(files, described, strict=True)]
+    return sources[0] if len(sources) == 1 else StackSource(sources)
+
+
+def _by_name(source: Source, bands: Bands) -> Bands:
+    """The file's bands, those that the task knows by name as the task has them."""
+    known = [next((b for b in bands if b.called(own.name)), own) for own in source.bands]
+    if not any(b in bands.bands for b in known):
+        raise BandError(
+            f"{source.name} holds other bands than the task takes",
+            got=f"{len(source.bands)} bands: {', '.join(source.bands.names)}",
+            expected=f"{len(bands)} bands: {', '.join(bands.names)}",
+            fix="Give a file with these bands in this order, or with band descriptions that name them",
+        )
+    return Bands(bands.sensor, tuple(known))
