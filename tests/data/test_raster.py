@@ -3,6 +3,7 @@
 import itertools
 import os
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -352,3 +353,28 @@ def test_many_threads_read_the_same(tmp_path, compress):
     with ThreadPoolExecutor(8) as pool:
         for window, (values, _) in zip(asked, pool.map(source.read, asked), strict=True):
             np.testing.assert_array_equal(values, padded[:, *window.shift(100, 100).slices])
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_real_files_are_read_as_rasterio_reads_them(data_folder):
+    folders = {path.parent: path for path in sorted(data_folder.rglob("*.[tT][iI][fF]"))}
+    read, refused = 0, []
+    for path in folders.values():
+        try:
+            source = open_raster(path, cache=BlockCache(10**8))
+        except (GridError, ReadError) as error:
+            refused.append(str(error))
+            continue
+        (height, width), read = source.grid.shape, read + 1
+        window = Window(height // 3, width // 3, min(150, height // 2), min(170, width // 2))
+        there = rasterio.windows.Window(window.col, window.row, window.width, window.height)
+        with rasterio.open(path) as file:
+            oracle, valid = file.read(window=there), np.all(file.read_masks(window=there), axis=0)
+        values, inside = source.read(window)
+        kept = [i for i, kind in enumerate(file.colorinterp) if kind != ColorInterp.alpha] if file.count > 1 else [0]
+        assert values.tobytes() == oracle[kept].tobytes(), path
+        np.testing.assert_array_equal(inside, valid & np.isfinite(values).all(0), err_msg=str(path))
+    assert read > 20
+    assert all(re.search("north-up|complex", message) for message in refused)
