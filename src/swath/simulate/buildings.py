@@ -77,7 +77,9 @@ def town_buildings(
     length, carriage = shapely.length(lines), streets["width"].to_numpy() / 2
     drawn, uses = [], []
     for use, (wide, deep, back, _, share) in LOTS.items():
-        for side in (1.0, -1.0):
+        for side, behind in ((1.0, 0.0), (-1.0, 0.0), (1.0, 26.0), (-1.0, 26.0)):
+            if behind and use != "commercial":
+                continue
             step = np.mean(wide) + (1 if use == "commercial" else 5)
             number = np.maximum(((length - 12) / step).astype(int), 0)
             street = np.repeat(np.arange(len(length)), number)
@@ -91,7 +93,7 @@ def town_buildings(
             n = len(street)
             width = np.minimum(rng.uniform(*wide, n), step - 0.5)
             depth = rng.uniform(*deep, n)
-            away = rng.uniform(*back, n) + carriage[street] - 3 + depth / 2
+            away = rng.uniform(*back, n) + carriage[street] - 3 + depth / 2 + behind
             centre = at + normal * away[:, None]
             lots = rectangles(centre, width, depth, np.arctan2(unit[:, 1], unit[:, 0]))
             inside, block = tree.query(shapely.points(centre), "within")

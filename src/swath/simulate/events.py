@@ -20,7 +20,8 @@ from swath.simulate import landcover as lc
 from swath.simulate import noise
 from swath.simulate.moment import Moment
 from swath.simulate.shapes import outlines, polygons_of
-from swath.simulate.surface import axes, paint
+from swath.simulate.surface import SOURCES, axes, paint
+from swath.simulate.terrain import above_rivers
 from swath.simulate.world import World
 
 #: Names of building states 0..3 (Gupta et al. 2019, xBD).
@@ -35,10 +36,10 @@ def flood(world: World, level: float) -> np.ndarray:
     2011), joined to open water.
     """
     terrain = world.terrain
-    main = terrain.upstream > 10.0
+    main = (terrain.upstream > 10.0) & (terrain.height > 0.2)
     if not main.any():
         return np.array([], object)
-    depth = np.where(terrain.height > 0.2, level - terrain.drainage, -1.0)
+    depth = np.where(terrain.height > 0.2, level - above_rivers(terrain, main), -1.0)
     # far from the main rivers streams do not carry the flood
     from scipy import ndimage
 
@@ -71,7 +72,9 @@ def fire(world: World, moment: Moment, start: tuple[float, float], hours: float,
     fuel_of[[lc.FOREST, lc.GRASS, lc.WETLAND, lc.CROP]] = 0.14, 0.1, 0.02, 0.025
     x, y = axes(grid)
     patchy = np.exp(0.5 * noise.fractal(x, y, 350, world.seed + 601, 4))
-    speed = fuel_of[surface.landcover] * patchy * (1.3 - moment.wetness)
+    # gardens and parks are tended
+    tended = surface.table.layer[surface.row] == SOURCES.index("landuse")
+    speed = np.where(tended, 0.15, 1.0) * fuel_of[surface.landcover] * patchy * (1.3 - moment.wetness)
     index = np.arange(speed.size).reshape(shape)
     rows, cols, times = [], [], []
     for i, j in ((0, 1), (1, 0), (1, 1), (1, -1), (0, -1), (-1, 0), (-1, -1), (-1, 1)):

@@ -108,8 +108,8 @@ SENSORS = {
         (130, 130, 100, 90, 90, 100, 100), False, origin=15.0,
     ),
     "planetscope4": Optical(catalogued("planetscope4"), 3.0, 3, (1,) * 4, 1.5, (60,) * 4, False),
-    "rgb": Optical(catalogued("rgb"), 0.5, 1, (1,) * 3, 0.8, (45,) * 3, False, "uint8", True, _COLOURS[:3]),
-    "naip": Optical(catalogued("naip"), 0.6, 1, (1,) * 4, 0.8, (45,) * 4, False, "uint8", True, _COLOURS),
+    "rgb": Optical(catalogued("rgb"), 0.5, 2, (1,) * 3, 0.8, (45,) * 3, False, "uint8", True, _COLOURS[:3]),
+    "naip": Optical(catalogued("naip"), 0.6, 2, (1,) * 4, 0.8, (45,) * 4, False, "uint8", True, _COLOURS),
     "modis_mod09": Optical(
         catalogued("modis_mod09"), 463.3127, 32, (1,) * 7, 1.2, (128, 200, 240, 220, 75, 270, 110), False, "int16"
     ),

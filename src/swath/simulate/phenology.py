@@ -46,7 +46,7 @@ CROPS = {
     "winter_wheat": Crop(0.26, low=0.12, high=0.93, rise=(92, 0.07), fall=(188, 0.12), harvest=208, yield_=7.5),
     "maize": Crop(0.19, high=0.95, rise=(168, 0.09), fall=(258, 0.07), harvest=280, yield_=9.5),
     "rapeseed": Crop(
-        0.10, low=0.22, high=0.94, rise=(78, 0.08), fall=(178, 0.12), harvest=198, flower=(112, 138, 0.45), yield_=3.4
+        0.10, low=0.22, high=0.94, rise=(78, 0.08), fall=(178, 0.12), harvest=198, flower=(112, 138, 0.7), yield_=3.4
     ),
     "sugar_beet": Crop(0.06, high=0.95, rise=(150, 0.09), fall=(300, 0.05), harvest=292, yield_=70.0),
     "potato": Crop(0.05, high=0.9, rise=(155, 0.1), fall=(240, 0.09), harvest=262, yield_=42.0),

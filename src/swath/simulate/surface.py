@@ -363,7 +363,8 @@ class _Canvas:
                 wakes = traffic.wakes(things)
                 foam = np.repeat(mixed({"foam": 0.35, "turbid_water": 0.5, "clear_water": 0.15}, (1, LEVELS)), len(things), 0)
                 self.put(wakes, self.add(foam, lc.WATER, "natural", -1, 0.3))
-            paint_ = np.concatenate([mixed({c: 1.0}, (1, LEVELS)) for c in things["colour"]])
+            look = _deck if layer == "ships" else _coat
+            paint_ = np.concatenate([mixed(look(c), (1, LEVELS)) for c in things["colour"]])
             code = lc.ROAD if layer == "vehicles" else lc.WATER
             numbers = self.add(paint_, code, layer, things.index, 0.05)
             mask = self.put(things.geometry.to_numpy(), numbers)
@@ -486,6 +487,14 @@ def cropped(surface: Surface, margin: int) -> Surface:
     grid = window_grid(surface.grid, Window(margin, margin, height - 2 * margin, width - 2 * margin))
     parts = {name: getattr(surface, name)[inner] for name in ("row", "ground", "above", "grain")}
     return replace(surface, grid=grid, **parts)
+
+
+def _coat(colour: str) -> dict[str, float]:
+    return {colour: 1.0}
+
+
+def _deck(colour: str) -> dict[str, float]:
+    return {colour: 0.35, "silver_paint": 0.4, "black_paint": 0.25}
 
 
 def _resample(field: np.ndarray, world: World, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ def shape_terrain(
     cell = float(x[1] - x[0])
     east = (x - x[0]) / (x[-1] - x[0])
     shore = 0.06 * noise.fractal(x, y, 4000, seed + 1, 4)
-    inland = east[None] - coast + (shore if coast > 0 else 0)
+    # without a coast the land starts above the sea and still falls to the west
+    inland = east[None] - coast + shore if coast > 0 else 0.15 + np.tile(east, (len(y), 1))
     hills = noise.fractal(x, y, 5000, seed, 8, 0.5)
     rise = np.clip(inland, 0, 1) ** 1.3
     land = relief * (0.12 + rise) * np.exp(0.55 * hills - 0.3) * np.clip(inland / 0.08, 0, 1) + 60 * inland
@@ -85,19 +86,50 @@ def shape_terrain(
         speed = 0.9 * np.sqrt(upstream) * (receiver != np.arange(receiver.size))
         height = _follow(height.ravel() / (1 + speed), speed / (1 + speed), receiver).reshape(height.shape)
         height = np.where(outlet, height, np.maximum(ndimage.gaussian_filter(height, 0.7), 0.3))
-    receiver = route(height + 0.3 * roughness, outlet)
+    height = _floodplains(height, upstream.reshape(height.shape), cell)
+    receiver = route(height + 0.1 * roughness, outlet)
     upstream = _sum_upstream(sources.ravel(), receiver)
     wet = (upstream >= river) | outlet.ravel() | (receiver == np.arange(receiver.size))
-    base = _follow(np.where(wet, height.ravel(), 0.0), np.where(wet, 0.0, 1.0), receiver)
     down, right = np.gradient(height, cell)
     return Terrain(
         height=height.astype(np.float32),
         receiver=receiver,
         upstream=upstream.reshape(height.shape).astype(np.float32),
-        drainage=np.maximum(height.ravel() - base, 0).reshape(height.shape).astype(np.float32),
+        drainage=_hand(height, receiver, wet),
         slope=np.hypot(down, right).astype(np.float32),
         cell=cell,
     )
+
+
+def _floodplains(height: np.ndarray, upstream: np.ndarray, cell: float) -> np.ndarray:
+    """Terrain with valley floors as wide as their rivers made them: about 12 A^0.5 m on each side, nearly flat."""
+    for least in (20.0, 200.0):
+        main = (upstream >= least) & (height > 0)
+        if not main.any():
+            continue
+        away, nearest = ndimage.distance_transform_edt(~main, return_indices=True)
+        # smoothed, because neighbours can be nearest to far-apart reaches
+        river = ndimage.gaussian_filter(height[tuple(nearest)], 150 / cell)
+        wide = 12 * np.sqrt(np.maximum(upstream[tuple(nearest)], least))
+        beyond = np.maximum(away * cell - wide, 0) / wide
+        floor = np.maximum(river, 0.0) + 0.6 + 0.004 * away * cell + 12 * beyond**1.5
+        lowered = np.minimum(height, np.maximum(floor, 0.3))
+        height = np.where((height > 0) & ~main, lowered, height)
+    return height
+
+
+def above_rivers(terrain: Terrain, rivers: np.ndarray) -> np.ndarray:
+    """Height above the nearest of `rivers` (bool `[H, W]`) along the flow, m `[H, W]`; infinite where none is reached."""
+    ends = terrain.receiver == np.arange(terrain.receiver.size)
+    reached = _follow(np.where(rivers.ravel(), 1.0, 0.0), np.where(rivers.ravel() | ends, 0.0, 1.0), terrain.receiver)
+    hand = _hand(terrain.height, terrain.receiver, rivers.ravel() | ends)
+    return np.where(reached.reshape(rivers.shape) > 0.5, hand, np.inf)
+
+
+def _hand(height: np.ndarray, receiver: np.ndarray, wet: np.ndarray) -> np.ndarray:
+    """Height of each cell above the first `wet` cell that it drains through."""
+    base = _follow(np.where(wet, height.ravel(), 0.0), np.where(wet, 0.0, 1.0), receiver)
+    return np.maximum(height.ravel() - base, 0).reshape(height.shape).astype(np.float32)
 
 
 def route(height: np.ndarray, outlet: np.ndarray) -> np.ndarray:

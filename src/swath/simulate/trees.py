@@ -30,7 +30,7 @@ def forest(bounds: tuple[float, float, float, float], woods: np.ndarray, seed: i
     age = noise.fractal_at(x, y, 700, seed + 74, 3)
     stand = noise.fractal_at(x, y, 1100, seed + 75, 2)
     conifer = stand + 0.8 * (noise.uniform(ix, iy, seed + 76) - 0.5) > 0.15
-    grown = np.clip(16 + 4.5 * age, 5, 27)
+    grown = np.clip(18 + 4.5 * age, 6, 27)
     height = grown * (0.75 + 0.45 * noise.uniform(ix, iy, seed + 77))
     return frame(x, y, height, conifer, "forest")
 
@@ -43,9 +43,12 @@ def scattered(
     share: float,
     kind: str,
     seed: int,
+    jitter: float = 0.55,
 ) -> gpd.GeoDataFrame:
-    """Single trees in `areas` but not in or near `avoid` (polygons), about one per `spacing`^2 / `share`."""
-    x, y, ix, iy = _lattice(bounds, spacing, seed)
+    """Single trees in `areas` but not in or near `avoid` (polygons), about one per `spacing`^2 / `share`; `jitter` is
+    how far they stand off their lattice, in its steps.
+    """
+    x, y, ix, iy = _lattice(bounds, spacing, seed, jitter)
     kept = (noise.uniform(ix, iy, seed + 83) < share) & _within(x, y, areas)
     x, y, ix, iy = x[kept], y[kept], ix[kept], iy[kept]
     height = 5 + 11 * noise.uniform(ix, iy, seed + 84) ** 1.5
@@ -76,7 +79,7 @@ def frame(x: np.ndarray, y: np.ndarray, height: np.ndarray, conifer: np.ndarray,
 
 
 def _lattice(
-    bounds: tuple[float, float, float, float], spacing: float, seed: int
+    bounds: tuple[float, float, float, float], spacing: float, seed: int, jitter: float = 0.55
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Jittered triangular lattice points in half-open `bounds`, with their integer coordinates."""
     west, south, east, north = bounds
@@ -84,8 +87,8 @@ def _lattice(
     iy = np.arange(np.floor(south / rise) - 1, np.ceil(north / rise) + 2).astype(np.int64)
     ix = np.arange(np.floor(west / spacing) - 2, np.ceil(east / spacing) + 2).astype(np.int64)
     ix, iy = (a.ravel() for a in np.meshgrid(ix, iy))
-    x = (ix + 0.5 * (iy % 2) + 0.55 * (noise.uniform(ix, iy, seed + 71) - 0.5)) * spacing
-    y = (iy + 0.55 * (noise.uniform(ix, iy, seed + 72) - 0.5)) * rise
+    x = (ix + 0.5 * (iy % 2) + jitter * (noise.uniform(ix, iy, seed + 71) - 0.5)) * spacing
+    y = (iy + jitter * (noise.uniform(ix, iy, seed + 72) - 0.5)) * rise
     mine = (x >= west) & (x < east) & (y >= south) & (y < north)
     return x[mine], y[mine], ix[mine], iy[mine]
 

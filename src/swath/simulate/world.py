@@ -290,7 +290,7 @@ class World:
             near = shapely.STRtree(clear).query(grown[0].geometry.to_numpy(), "dwithin", distance=2.5)[0]
             grown[0] = grown[0].drop(index=np.unique(near))
         orchards = fields.geometry.to_numpy()[(fields["landuse"] == "orchard").to_numpy()]
-        rows = trees.scattered(bounds, orchards, np.array([], object), 5.5, 1.0, "orchard", self.seed)
+        rows = trees.scattered(bounds, orchards, np.array([], object), 5.5, 1.0, "orchard", self.seed, jitter=0.1)
         rows["height"], rows["crown"] = 4.0, 3.4
         rows["biomass"] = np.round(trees.biomass(rows["height"].to_numpy(), rows["crown"].to_numpy(), False), 1)
         scrub = self.wild["scrub"][shapely.intersects(self.wild["scrub"], here)]
