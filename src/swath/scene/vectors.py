@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import geopandas as gpd
@@ -9,8 +10,10 @@ import rasterio
 import rasterio.features
 import shapely.geometry
 from pyproj import Geod
+from rasterio.errors import NotGeoreferencedWarning
 
 from swath.data.classes import Classes
+from swath.geo.grids import pixel_grid
 from swath.geo.vectors import write_vectors
 
 _GEOD = Geod(ellps="WGS84")
@@ -28,11 +31,15 @@ def outline_map(raster_path: Path, output: Path, classes: Classes) -> Path:
     Returns:
         `output`.
     """
-    with rasterio.open(raster_path) as raster:
+    with warnings.catch_warnings():  # a map without CRS is a picture
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        raster = rasterio.open(raster_path)
+    with raster:
+        transform = raster.transform if raster.crs else pixel_grid(*raster.shape).affine
         band = rasterio.band(raster, 1)
         found = [
             (int(code), shapely.make_valid(shapely.geometry.shape(outline)))
-            for outline, code in rasterio.features.shapes(band, connectivity=4)
+            for outline, code in rasterio.features.shapes(band, connectivity=4, transform=transform)
             if code != raster.nodata
         ]
         crs = raster.crs
