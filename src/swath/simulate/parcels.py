@@ -83,8 +83,10 @@ def _quads(bounds: tuple[float, float, float, float], seed: int) -> np.ndarray:
     low_u = np.where(half == 0, 0.0, cut)
     high_u = np.where(half == 0, cut, 1.0)
     low_v, high_v = strip / n, (strip + 1) / n
-    u = np.stack([low_u, (low_u + high_u) / 2, high_u, high_u, (low_u + high_u) / 2, low_u, low_u], -1)
-    v = np.stack([low_v, low_v, low_v, high_v, high_v, high_v, low_v], -1)
+    # edges have points enough to follow the bend closer than the margin between fields
+    ahead, still = np.linspace(0, 1, 10)[:-1], np.zeros(9)
+    u = low_u[:, None] + (high_u - low_u)[:, None] * np.concatenate([ahead, still + 1, 1 - ahead, still, [0]])
+    v = low_v[:, None] + (high_v - low_v)[:, None] * np.concatenate([still, ahead, still + 1, 1 - ahead, [0]])
     u, v = np.where(upright[cell, None], v, u), np.where(upright[cell, None], u, v)
     x, y = _bent((i[cell, None] + u) * _CELL, (j[cell, None] + v) * _CELL, seed)
     return shapely.make_valid(shapely.polygons(np.stack([x, y], -1)))

@@ -43,12 +43,9 @@ def scattered(
     share: float,
     kind: str,
     seed: int,
-    jitter: float = 0.55,
 ) -> gpd.GeoDataFrame:
-    """Single trees in `areas` but not in or near `avoid` (polygons), about one per `spacing`^2 / `share`; `jitter` is
-    how far they stand off their lattice, in its steps.
-    """
-    x, y, ix, iy = _lattice(bounds, spacing, seed, jitter)
+    """Single trees in `areas` but not in or near `avoid` (polygons), about one per `spacing`^2 / `share`."""
+    x, y, ix, iy = _lattice(bounds, spacing, seed)
     kept = (noise.uniform(ix, iy, seed + 83) < share) & _within(x, y, areas)
     x, y, ix, iy = x[kept], y[kept], ix[kept], iy[kept]
     height = 5 + 11 * noise.uniform(ix, iy, seed + 84) ** 1.5
@@ -58,6 +55,14 @@ def scattered(
         return made
     near = shapely.STRtree(avoid).query(made.geometry.to_numpy(), "dwithin", distance=made["crown"].to_numpy() / 2 + 0.5)[0]
     return made.drop(index=np.unique(near)).reset_index(drop=True)
+
+
+def orchard(bounds: tuple[float, float, float, float], areas: np.ndarray, seed: int) -> gpd.GeoDataFrame:
+    """Fruit trees in straight rows on `areas`, 4 m high."""
+    x, y, _, _ = _lattice(bounds, 5.5, seed, jitter=0.1)
+    kept = _within(x, y, areas)
+    x, y = x[kept], y[kept]
+    return frame(x, y, np.full(len(x), 4.0), np.zeros(len(x), bool), "orchard")
 
 
 def frame(x: np.ndarray, y: np.ndarray, height: np.ndarray, conifer: np.ndarray, kind: str) -> gpd.GeoDataFrame:

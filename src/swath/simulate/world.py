@@ -290,9 +290,7 @@ class World:
             near = shapely.STRtree(clear).query(grown[0].geometry.to_numpy(), "dwithin", distance=2.5)[0]
             grown[0] = grown[0].drop(index=np.unique(near))
         orchards = fields.geometry.to_numpy()[(fields["landuse"] == "orchard").to_numpy()]
-        rows = trees.scattered(bounds, orchards, np.array([], object), 5.5, 1.0, "orchard", self.seed, jitter=0.1)
-        rows["height"], rows["crown"] = 4.0, 3.4
-        rows["biomass"] = np.round(trees.biomass(rows["height"].to_numpy(), rows["crown"].to_numpy(), False), 1)
+        rows = trees.orchard(bounds, orchards, self.seed)
         scrub = self.wild["scrub"][shapely.intersects(self.wild["scrub"], here)]
         open_land = np.array([land.intersection(here)], object)
         single = trees.scattered(bounds, scrub, np.array([], object), 12.0, 0.35, "scrub", self.seed + 5)
@@ -331,7 +329,9 @@ class World:
         ends = yards - normal * 18
         lines = roads.rounded(shapely.linestrings(np.stack([points[chosen], ends], 1))) if len(yards) else []
         tracks = gpd.GeoDataFrame({"highway": np.full(len(yards), "track", object)}, geometry=lines)
-        made = buildings.farms(yards, direction, self.seed, bounds, self.config.year)
+        # the yard looks away from the road
+        facing = direction + np.where(normal[:, 0] * -np.sin(direction) + normal[:, 1] * np.cos(direction) > 0, 0, np.pi)
+        made = buildings.farms(yards, facing, self.seed, bounds, self.config.year)
         # a farm that stands in another farm's yard is left out whole
         if len(yards) > 1:
             apart = np.ones(len(yards), bool)
