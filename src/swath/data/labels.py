@@ -242,7 +242,7 @@ class VectorLabels:
         Nothing is rasterised where all geometries are points; else only squares that a geometry meets.
         """
         if self.dense or not self._points or (self._crs is None) != (grid.crs is None):
-            return _labelled(self, grid, self._squares(grid))
+            return _labelled(self, grid)
         parts, place = shapely.get_parts(self._shapes, return_index=True)
         x, y = shapely.get_x(parts), shapely.get_y(parts)
         if grid.crs is not None and self._crs is not None and self._crs != grid.crs.proj:
@@ -259,10 +259,14 @@ class VectorLabels:
         counts = classes != IGNORE
         return flat[counts] // width, flat[counts] % width, classes[counts]
 
-    def _squares(self, grid: GeoBox) -> Iterator[Window]:
-        for square in _squares(shape_of(grid)):
-            if self.dense or len(self.near(window_grid(grid, square))):
-                yield square
+
+def label_windows(labels: Labels, grid: GeoBox) -> Iterator[Window]:
+    """Windows of a grid, each at most 512 pixels high and wide, outside of which there is no label."""
+    for row in range(0, grid.shape[0], _SQUARE):
+        for col in range(0, grid.shape[1], _SQUARE):
+            window = Window(row, col, _SQUARE, _SQUARE).intersect(whole(grid.shape))
+            if not isinstance(labels, VectorLabels) or labels.dense or len(labels.near(window_grid(grid, window))):
+                yield window
 
 
 def labelled_pixels(scene: Scene, part: str | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -281,7 +285,7 @@ def labelled_pixels(scene: Scene, part: str | None = None) -> tuple[np.ndarray, 
     if isinstance(labels, VectorLabels):
         rows, cols, classes = labels.pixels(grid)
     else:
-        rows, cols, classes = _labelled(labels, grid, _squares(shape_of(grid)))
+        rows, cols, classes = _labelled(labels, grid)
     if part is None:
         return rows, cols, classes
     if isinstance(scene.part, str):
@@ -296,21 +300,15 @@ def labelled_pixels(scene: Scene, part: str | None = None) -> tuple[np.ndarray, 
     return rows[kept], cols[kept], classes[kept]
 
 
-def _labelled(labels: Labels, grid: GeoBox, squares: Iterator[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _labelled(labels: Labels, grid: GeoBox) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int16))]
-    for square in squares:
-        classes = labels.read(window_grid(grid, square))
+    for window in label_windows(labels, grid):
+        classes = labels.read(window_grid(grid, window))
         rows, cols = np.nonzero(classes != IGNORE)
-        found.append((rows + square.row, cols + square.col, classes[rows, cols]))
+        found.append((rows + window.row, cols + window.col, classes[rows, cols]))
     rows, cols, classes = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.lexsort((cols, rows))
     return rows[order], cols[order], classes[order]
-
-
-def _squares(shape: tuple[int, int]) -> Iterator[Window]:
-    for row in range(0, shape[0], _SQUARE):
-        for col in range(0, shape[1], _SQUARE):
-            yield Window(row, col, _SQUARE, _SQUARE).intersect(whole(shape))
 
 
 def _groups(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
