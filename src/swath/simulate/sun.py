@@ -1,4 +1,4 @@
-"""Where the sun stands (NOAA's solar equations, after Meeus 1998; good to about 0.1 degree)."""
+"""Where the sun stands (low-precision formulas of the Astronomical Almanac; good to 0.01 degree, without refraction)."""
 
 from __future__ import annotations
 
@@ -40,18 +40,14 @@ def in_utc(time: datetime) -> datetime:
 
 def sun_at(time: datetime, longitude: float, latitude: float) -> Sun:
     """The sun over a place, degrees, at a time."""
-    time = in_utc(time)
-    day = day_of_year(time)
-    g = 2 * np.pi / 365 * (day - 1 - 0.5)
-    equation = 229.18 * (
-        0.000075 + 0.001868 * np.cos(g) - 0.032077 * np.sin(g) - 0.014615 * np.cos(2 * g) - 0.040849 * np.sin(2 * g)
-    )
-    declination = (
-        0.006918 - 0.399912 * np.cos(g) + 0.070257 * np.sin(g) - 0.006758 * np.cos(2 * g)
-        + 0.000907 * np.sin(2 * g) - 0.002697 * np.cos(3 * g) + 0.00148 * np.sin(3 * g)
-    )  # fmt: skip
-    minutes = (day % 1) * 1440 + equation + 4 * longitude
-    hour = np.radians(minutes / 4 - 180)
+    days = (in_utc(time) - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400
+    anomaly = np.radians(357.528 + 0.9856003 * days)
+    ecliptic = np.radians(280.460 + 0.9856474 * days + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
+    tilt = np.radians(23.439 - 4e-7 * days)
+    declination = np.arcsin(np.sin(tilt) * np.sin(ecliptic))
+    ascension = np.arctan2(np.cos(tilt) * np.sin(ecliptic), np.cos(ecliptic))
+    sidereal = np.radians(15 * (18.697374558 + 24.06570982441908 * days))
+    hour = sidereal + np.radians(longitude) - ascension
     lat = np.radians(latitude)
     up = np.sin(lat) * np.sin(declination) + np.cos(lat) * np.cos(declination) * np.cos(hour)
     east = -np.cos(declination) * np.sin(hour)
