@@ -12,6 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from torch.utils.data import DataLoader
 
+from halves import Left
 from swath.data.blocks import BlockCache
 from swath.data.classes import IGNORE
 from swath.data.loader import Batches, PatchDataset
@@ -25,15 +26,6 @@ from swath.sensors.bands import Band, Bands
 
 SIZE, ORIGIN = 120, Affine(10, 0, 600000, 0, -10, 5200000)
 BANDS = Bands("s", (Band("red", "reflectance", scale=1e-4, offset=-0.1, nodata=0), Band("nir", "reflectance")))
-
-
-class Left:
-    def __init__(self, edge):
-        self.edge = edge
-
-    def mask(self, window, part):
-        left = np.arange(window.col, window.col_stop)[None] < self.edge
-        return np.broadcast_to(left if part == "train" else ~left, window.shape)
 
 
 class Checker:

@@ -358,6 +358,7 @@ def test_many_threads_read_the_same(tmp_path, compress):
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NodataShadowWarning")
 def test_real_files_are_read_as_rasterio_reads_them(data_folder):
     folders = {path.parent: path for path in sorted(data_folder.rglob("*.[tT][iI][fF]"))}
     read, refused = 0, []

@@ -4,6 +4,7 @@ from collections import Counter, OrderedDict
 from datetime import datetime
 from functools import partial
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from affine import Affine
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from scipy import stats
 
-from swath.data.classes import IGNORE
+from halves import Left
+from swath.data.classes import IGNORE, Classes
 from swath.data.labelled import LabelledPlaces
+from swath.data.labels import VectorLabels
 from swath.data.samplers import Place, block_places, by_time, grid_places, random_places
 from swath.data.scenes import Collection, Scene
 from swath.errors import ConfigError, DataError
@@ -29,17 +32,6 @@ class Blank:
     def __init__(self, height, width):
         self.name, self.bands, self.dtype = "blank", BANDS, np.dtype("uint16")
         self.grid = GeoBox((height, width), Affine(10, 0, 0, 0, -10, 0), "EPSG:32632")
-
-
-class Left:
-    """A partition: the left columns are for training, the others for testing."""
-
-    def __init__(self, edge):
-        self.edge = edge
-
-    def mask(self, window, part):
-        left = np.arange(window.col, window.col_stop)[None] < self.edge
-        return np.broadcast_to(left if part == "train" else ~left, window.shape)
 
 
 class Points:
@@ -282,6 +274,15 @@ def test_labelled_pixels_of_other_parts_do_not_count():
         LabelledPlaces()(only, "train", 30, seed=0)
     with pytest.raises(ConfigError, match="jitter"):
         LabelledPlaces(jitter=1)
+
+
+def test_vectors_are_centres_too():
+    x, y = 10 * np.array([5.5, 70.5, 90.2]), -10 * np.array([40.5, 33.3, 7.9])
+    frame = gpd.GeoDataFrame({"kind": [0, 1, 1]}, geometry=gpd.points_from_xy(x, y), crs=32632).to_crs(4326)
+    labels = VectorLabels(frame, "kind", Classes.of(2))
+    world = Collection((scene("a", 100, 100, Left(80), labels=labels),))
+    places = LabelledPlaces(300, jitter=0)(world, "train", 1, seed=0)
+    assert {(p.window.row, p.window.col) for p in places} == {(40, 5), (33, 70)}
 
 
 def test_dense_labels_are_thinned_without_bias():

@@ -80,5 +80,5 @@ def _finest(sources: Sequence[Source]) -> GeoBox:
 
 def _pixel_area(grid: GeoBox, measure: GeoBox) -> float:
     """Mean area of a pixel of `grid` in square units of the CRS of `measure`."""
-    extent = grid.extent.to_crs(measure.crs)
+    extent = grid.extent.to_crs(str(measure.crs))
     return extent.area / (grid.shape[0] * grid.shape[1])
