@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 
-from swath.data.classes import Classes
+from swath.data.classes import IGNORE, Classes
 from swath.data.earth_engine import open_image, stem, unpack_records
-from swath.data.labels import RasterLabels
 from swath.data.scenes import Collection, Scene
 from swath.data.sources import ArraySource, valid_pixels
 from swath.errors import ConfigError, DataError, ReadError
-from swath.geo.grids import pixel_grid
+from swath.geo.grids import pixel_grid, shape_of
+from swath.geo.windows import Window, whole
 from swath.sensors.bands import Band, Bands
 from swath.sensors.catalogue import sensor
 
@@ -184,12 +185,28 @@ def _scaled(bands: Bands, scale: float) -> Bands:
 def _scene(name: str, values: np.ndarray, bands: Bands, part: str) -> Scene:
     """A scene of `values` `[features + class, height, width]`."""
     grid = pixel_grid(*values.shape[1:])
-    everywhere = np.broadcast_to(np.True_, values.shape[1:])
-    label = ArraySource(values[-1:], Bands("label", (Band(_LABEL, "1"),)), grid, everywhere, name)
-    image = values[:-1]
+    image, everywhere = values[:-1], np.broadcast_to(np.True_, values.shape[1:])
     valid = valid_pixels(image, bands)
     source = ArraySource(image, bands, grid, everywhere if valid.all() else valid, name)
-    return Scene(name, {"image": source}, RasterLabels(label, CLASSES), part=part)
+    return Scene(name, {"image": source}, _Codes(values[-1], name), part=part)
+
+
+class _Codes:
+    """Labels of one record: codes `[height, width]` on pixels without CRS, read without warping; `Labels`."""
+
+    def __init__(self, codes: np.ndarray, name: str) -> None:
+        self.name, self._codes = name, codes
+
+    def read(self, grid: GeoBox) -> np.ndarray:
+        """See `Labels.read`."""
+        height, width = shape_of(grid)
+        window = Window(-round(grid.affine.f), round(grid.affine.c), height, width)
+        inside = window.intersect(whole(self._codes.shape))
+        labels = np.full((height, width), IGNORE, np.int16)
+        if not inside.empty:
+            codes = self._codes[inside.slices]
+            labels[inside.relative_to(window).slices] = CLASSES.to_index(codes, self.name)
+        return labels
 
 
 def _without_duplicates(records: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
