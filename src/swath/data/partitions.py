@@ -8,7 +8,6 @@ of pixels of their own, counted from the top-left corner.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +27,8 @@ _HALF_WIDTH, _HALF_HEIGHT = 17_367_530.445, 7_314_540.831
 _COS_TRUE = float(np.cos(np.radians(30)))
 #: Ratios on the ground are those of the sphere; by so much they may be wrong on the ellipsoid.
 _FLATTENING = 1.005
+#: Steps to the blocks around a block.
+_NEIGHBOURS = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across]
 #: Largest step of the lattice of exact positions, the smallest that is worth it, and the error allowed, in pixels.
 _STEP, _LEAST_STEP, _TOLERANCE = 64, 4, 0.02
 
@@ -145,20 +146,23 @@ class BlockPartition:
         rows, cols = np.floor(down).astype(np.int64), np.floor(across).astype(np.int64)
         top, left = rows.min() - 1, cols.min() - 1
         table = self._look_up(np.arange(top, rows.max() + 2), np.arange(left, cols.max() + 2))
-        inside = rows - top, cols - left
-        mine = table[inside] == wanted
-        if self.buffer and mine.any():
-            foreign = (table >= 0) & (table != wanted)
-            height, width = self.blocks.ground(down)
-            for step_down, step_across in _neighbours():
-                if not foreign.any():
-                    break
-                near = mine & foreign[inside[0] + step_down, inside[1] + step_across]
-                if near.any():
-                    # from the pixel to the nearest edge or corner of that neighbour
-                    apart_down = _gap(down[near] - rows[near], step_down) * height[near]
-                    apart_across = _gap(across[near] - cols[near], step_across) * width[near]
-                    mine[near] = np.hypot(apart_down, apart_across) >= self.buffer * _FLATTENING
+        mine = (table == wanted)[rows - top, cols - left]
+        foreign = (table >= 0) & (table != wanted)
+        if not (self.buffer and mine.any() and foreign.any()):
+            return mine
+        height, width = self.blocks.ground(down)
+        apart_down, apart_across = _apart(down - rows, height), _apart(across - cols, width)
+        buffer = self.buffer * _FLATTENING
+        for down_step, across_step in _NEIGHBOURS:
+            # from the pixel to the nearest edge or corner of that neighbour
+            near = mine & (apart_down[down_step] < buffer) & (apart_across[across_step] < buffer)
+            row, col = np.nonzero(near)
+            met = foreign[rows[row, col] - top + down_step, cols[row, col] - left + across_step]
+            row, col = row[met], col[met]
+            distance = np.hypot(
+                *(np.broadcast_to(a, mine.shape)[row, col] for a in (apart_down[down_step], apart_across[across_step]))
+            )
+            mine[row, col] = distance >= buffer
         return mine
 
     def _look_up(self, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -168,13 +172,9 @@ class BlockPartition:
         return np.where(self.keys[place] == keys, self.parts[place], -1)
 
 
-def _neighbours() -> Iterator[tuple[int, int]]:
-    return ((down, across) for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across)
-
-
-def _gap(inside: np.ndarray, step: int) -> np.ndarray:
-    """Distance, in blocks, of positions 0..1 in a block from the neighbour a step away along one axis."""
-    return np.zeros_like(inside) if step == 0 else inside if step < 0 else 1 - inside
+def _apart(inside: np.ndarray, side: np.ndarray) -> dict[int, np.ndarray]:
+    """Distance of positions 0..1 in a block with sides of some length from the block before (-1) and after it (1)."""
+    return {-1: inside * side, 0: np.zeros((1, 1)), 1: (1 - inside) * side}
 
 
 def _between(nodes: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
