@@ -230,17 +230,17 @@ class NeuralTask(LightningModule, Task):
 
     def train_dataloader(self) -> Batches:
         """Batches of the present epoch."""
+        # The places are drawn here, once: Lightning may ask a loader for more than one iterator of an epoch.
         feed, epoch = self._feed, self.current_epoch
+        places = feed.sampler(feed.data, "train", self.recipe.patch, seed=feed.seed, epoch=epoch)
         augment = Augment(self.recipe.augment, seed=feed.seed, epoch=epoch) if self.recipe.augment else None
-        batches = self._batches("train", feed.sampler, augment)
-        batches.epoch = epoch
-        return batches
+        return self._batches("train", places, augment)
 
     def val_dataloader(self) -> Batches | list[Any]:
         """Batches that cover the validation part; none where there is none."""
         return self._batches("val", self._feed.validated) if len(self._feed.validated) else []
 
-    def _batches(self, part: str, places: Sampler | Places, augment: Augment | None = None) -> Batches:
+    def _batches(self, part: str, places: Places, augment: Augment | None = None) -> Batches:
         feed, trainer = self._feed, self.trainer
         return Batches(
             feed.data,

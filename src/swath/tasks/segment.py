@@ -312,11 +312,11 @@ def _labelled_pixels(data: Collection, part: str, patch: int, threads: int, seed
 def _class_counts(data: Collection, part: str, classes: Classes, patch: int) -> np.ndarray:
     """Labelled pixels of each class in a part, `[K]`."""
     counts = np.zeros(len(classes), np.int64)
-    places, _ = cover(data, part, patch)
+    places, margin = cover(data, part, patch)
     for place in places:
-        scene = data[place.scene]
+        scene, core = data[place.scene], place.window.pad(-margin)
         if scene.labels is not None:
-            mask = scene.labels.read(window_grid(scene.grid, place.window))
-            chosen = mask[(mask != IGNORE) & scene.part_mask(place.window, part)]
+            mask = scene.labels.read(window_grid(scene.grid, core))
+            chosen = mask[(mask != IGNORE) & scene.part_mask(core, part)]
             counts += np.bincount(chosen, minlength=len(classes))
     return counts
