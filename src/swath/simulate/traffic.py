@@ -90,7 +90,7 @@ def ships(world: World, time: datetime, bounds: Bounds | None = None) -> gpd.Geo
     """
     sea = shapely.union_all(world.water.sea).buffer(-40)
     rng = noise.rng(world.seed, "ships")
-    count = int(np.clip(sea.area / 1.2e6, 0, 400))
+    count = int(np.clip(sea.area / 1.5e5, 0, 600))
     west, south, east, north = sea.bounds if count else (0, 0, 0, 0)
     rows = []
     for number in range(count):

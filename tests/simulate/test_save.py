@@ -1,0 +1,132 @@
+"""Worlds on disk: whole, readable by others, the same each time."""
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import yaml
+
+from swath.errors import ConfigError, SwathError, UnknownNameError
+from swath.simulate import moment, optical, save
+from swath.simulate.world import LAYERS, make_world
+
+SETTINGS = {
+    "seed": 3,
+    "width": 1500,
+    "height": 1200,
+    "towns": 60,
+    "images": [
+        {"sensor": "sentinel2_l2a", "dates": ["05-10", "07-01"], "clouds": 0.2},
+        {"sensor": "sentinel1_grd_power", "dates": ["07-01"]},
+    ],
+    "events": [{"kind": "flood", "date": "06-15", "level": 4}],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("world")
+    save.simulate(SETTINGS, path)
+    return path
+
+
+def test_all_layers_are_written_once(folder):
+    world = make_world(**{k: v for k, v in SETTINGS.items() if k not in ("images", "events")})
+    assert {name for name, _ in pyogrio.list_layers(folder / "vectors.gpkg")} <= set(LAYERS)
+    for name in LAYERS:
+        expected = world.layer(name)
+        if not len(expected):
+            continue
+        read = gpd.read_file(folder / "vectors.gpkg", layer=name)
+        assert set(expected.index) <= set(read["id"]), name
+        assert read["id"].is_unique
+        assert read.crs == world.config.crs
+    assert "building:levels" in gpd.read_file(folder / "vectors.gpkg", layer="buildings")
+
+
+def test_pictures_and_labels_lie_on_one_grid(folder):
+    described = yaml.safe_load((folder / "data.yaml").read_text())
+    files = described["layers"]["image"]["files"]
+    assert len(files) == len(described["labels"]["files"]) == 2
+    for image, label in zip(files, described["labels"]["files"], strict=True):
+        with rasterio.open(folder / image) as a, rasterio.open(folder / label) as b:
+            assert (a.transform, a.crs, a.shape) == (b.transform, b.crs, b.shape)
+            assert a.count == 12
+            assert a.nodata == 0
+            assert a.descriptions[1] == "B02"
+            assert set(np.unique(b.read(1))) <= set(described["classes"])
+            assert 200 < np.median(a.read(8)) < 6000
+    clouds = sorted((folder / "images").rglob("*.clouds.tif"))
+    assert len(clouds) == 2
+    with rasterio.open(folder / "dem.tif") as dem:
+        assert dem.read(1).max() > 20
+
+
+def test_events_show_only_after_their_date(folder):
+    first, second = (
+        rasterio.open(folder / p).read(1) for p in sorted(str(f.relative_to(folder)) for f in (folder / "labels").glob("shot0*.tif"))
+    )
+    assert (second == 1).sum() > (first == 1).sum()
+
+
+def test_the_same_settings_write_the_same_pictures(folder, tmp_path):
+    settings = yaml.safe_load((folder / "world.yaml").read_text())
+    settings["images"] = [{"sensor": "sentinel2_l2a", "dates": ["05-10"], "clouds": 0.2}]
+    save.simulate(settings, tmp_path)
+    one, two = (next((f / "images" / "sentinel2_l2a").glob("*0510T*.tif")) for f in (folder, tmp_path))
+    with rasterio.open(one) as a, rasterio.open(two) as b:
+        assert np.array_equal(a.read(), b.read())
+
+
+def test_a_picture_written_by_windows_is_the_whole_picture(folder, tmp_path, monkeypatch):
+    world = make_world(**{k: v for k, v in SETTINGS.items() if k not in ("images", "events")})
+    monkeypatch.setattr(save, "_BLOCK", 48)
+    when = moment.at(world, 130)
+    grid = optical.sensor_grid(world, 10)
+    camera = optical.SENSORS["planetscope4"].__class__(**{**optical.SENSORS["planetscope4"].__dict__, "pixel": 10.0})
+    path = tmp_path / "a.tif"
+    save.write_raster(path, grid, "uint16", 4, lambda part: optical.observe(world, camera, when, part).values)
+    whole = optical.observe(world, camera, when, grid).values
+    with rasterio.open(path) as file:
+        assert (file.read() != whole).mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"images": [{"sensor": "hubble"}]}, UnknownNameError),
+        ({"images": [{"sensor": "rgb", "dates": ["31-31"]}]}, ConfigError),
+        ({"images": [{"sensor": "rgb", "clouds": 7}]}, ConfigError),
+        ({"images": [{"sensor": "rgb", "bounds": [3, 2, 1, 0]}]}, ConfigError),
+        ({"images": [{"dates": ["06-01"]}]}, ConfigError),
+        ({"events": [{"kind": "meteor", "date": "06-01"}]}, UnknownNameError),
+        ({"events": [{"kind": "flood", "date": "06-01", "depth": 3}]}, ConfigError),
+        ({"layouts": ["nothing"]}, UnknownNameError),
+        ({"size": 3}, ConfigError),
+    ],
+)
+def test_bad_requests_are_refused_before_anything_is_written(change, error, tmp_path):
+    with pytest.raises(error):
+        save.simulate({"seed": 1, **change}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unreadable_file_is_one_clear_error(tmp_path):
+    with pytest.raises(SwathError):
+        save.simulate(tmp_path / "absent.yaml", tmp_path / "out")
+
+
+def test_landcover_ai_reads_what_is_written(tmp_path):
+    from swath.data.readers.landcover_ai import read_landcover_ai
+    from swath.simulate.layouts import landcover_ai
+
+    world = make_world(seed=3, width=2400, height=1500, towns=40)
+    landcover_ai(world, tmp_path, sheets=3, edge=560)
+    found = read_landcover_ai(tmp_path, split="published")
+    assert {scene.part for scene in found if isinstance(scene.part, str)} | {"train", "val", "test"} == {"train", "val", "test"}
+    assert found.classes is not None
+    scene = found[0]
+    labels = scene.labels.read(scene.grid)
+    assert set(np.unique(labels)) <= set(range(-1, 5))
+    assert len(np.unique(labels)) >= 2
