@@ -57,8 +57,8 @@ if TYPE_CHECKING:
         checks=(
             "P: xception71 features equal timm's; the ASPP form has the logits of segmentation_models_pytorch; the "
             "cell equals a numpy stack; each branch reaches as far as its wiring says; tiles equal TorchGeo's.",
-            "R: fit, predict and score on the published layout and on Dubai pictures.",
-            "B: beats the per-pixel baselines on unseen Dubai tiles (docs/systems/landcover_ai.md).",
+            "R: fit, score, load and predict on the published layout; fit and score on pictures of Dubai.",
+            "B: mIoU 0.482 on unseen tiles of Dubai; nearest centroid 0.371, random forest 0.345, majority 0.085.",
             "H: the cell has 0.38 of the parameters and 0.46 of the operations of the pyramid that it replaces.",
         ),
     )
