@@ -171,6 +171,7 @@ def _painted_sheets(root):
                 file.write(values)
 
 
+@pytest.mark.slow
 def test_the_published_layout_is_fitted_mapped_and_scored(tmp_path):
     _painted_sheets(tmp_path / "data")
     data = read_landcover_ai(tmp_path / "data")
