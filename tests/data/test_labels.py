@@ -150,7 +150,7 @@ def test_texts_are_mapped_by_table_by_name_and_by_code():
 
 def test_values_outside_the_classes_are_named():
     frame = tiny.boxes([(0, 0, 1, 1)] * 3, tiny.grid(1, 1), kind=[1, 4, 4])
-    with pytest.raises(DataError, match=r"4\.0 \(2"):
+    with pytest.raises(DataError, match=r"got 4 \(2 rows\)"):
         VectorLabels(frame, "kind", CLASSES)
 
 

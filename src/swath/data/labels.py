@@ -366,23 +366,22 @@ def _attribute_classes(
 
     values = pd.Series(column)
     missing = values.isna().to_numpy()
-    codes = np.zeros(len(values), np.float64)
+    present = values[~missing]
     if pd.api.types.is_numeric_dtype(values):
-        codes[~missing] = values[~missing].to_numpy(float)
+        known: dict[object, int] = {code: code for code in (*classes.codes, *classes.ignored)}
     else:
-        by_text = {str(code): code for code in (*classes.codes, *classes.ignored)}
-        by_text |= dict(zip(classes.names, classes.codes, strict=True)) | dict(texts)
-        written = values[~missing].astype(str)
-        if strange := written[~written.isin(by_text)].value_counts().to_dict():
-            raise DataError(
-                f"{name} holds values outside the classes",
-                got=", ".join(f"'{text}' ({count} rows)" for text, count in list(strange.items())[:8]),
-                expected=", ".join(texts or classes.names),
-                fix="Add them to `classes:` or to `ignore:`",
-            )
-        codes[~missing] = written.map(by_text).to_numpy(float)
+        present = present.astype(str)
+        known = {str(code): code for code in (*classes.codes, *classes.ignored)}
+        known |= dict(zip(classes.names, classes.codes, strict=True)) | dict(texts)
+    if strange := present[~present.isin(known)].value_counts().to_dict():
+        raise DataError(
+            f"{name} holds values outside the classes",
+            got=", ".join(f"{value!r} ({count} rows)" for value, count in list(strange.items())[:8]),
+            expected=", ".join(texts or map(str, known)),
+            fix="Add them to `classes:` or to `ignore:`",
+        )
     indices = np.full(len(values), IGNORE, np.int16)
-    indices[~missing] = classes.to_index(codes[~missing], name)
+    indices[~missing] = classes.to_index(present.map(known).to_numpy(float))
     return indices, missing
 
 

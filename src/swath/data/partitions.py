@@ -55,6 +55,15 @@ class BlockGrid:
         """Width of a block in units of its coordinates."""
         return self.size if self.grid.crs is None else 2 * _HALF_WIDTH / self.around
 
+    @property
+    def span(self) -> float:
+        """Longer side of the scene in metres of EPSG:6933, or in pixels."""
+        height, width = (float(size) for size in self.grid.shape)
+        if self.grid.crs is None:
+            return max(height, width)
+        y, x = self._exact(np.array([0, height / 2, height]), np.array([0, width / 2, width]))
+        return float(max(np.ptp(x), np.ptp(y)))
+
     def blocks(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Row and column of the block of each pixel centre of a window, as fractional numbers `[height, width]`.
 

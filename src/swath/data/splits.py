@@ -26,7 +26,7 @@ _MOST_WINDOWS = 256
 
 def split_by_block(
     collection: Collection,
-    size: float,
+    size: float | None = None,
     buffer: float = 0.0,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
@@ -37,7 +37,8 @@ def split_by_block(
 
     Args:
         collection: The scenes; those without CRS are divided in pixels, each for itself.
-        size: Edge of a block in metres (EPSG:6933), or in pixels where scenes have no CRS.
+        size: Edge of a block in metres (EPSG:6933), or in pixels where scenes have no CRS; by default a tenth of the
+            longest scene.
         buffer: Pixels this near (metres on the ground, or pixels) to a block of another part belong to no part.
         fractions: Shares of train, val and test.
         seed: Of the dealing.
@@ -46,6 +47,8 @@ def split_by_block(
         ConfigError: If size, buffer or fractions are out of range.
         DataError: If a part stays empty, or without labels where there are labels.
     """
+    if size is None:
+        size = max(BlockGrid(scene.grid, 1.0).span for scene in collection) / 10
     if not size > 0 or not buffer >= 0:
         raise ConfigError(
             "Blocks cannot be made", got=f"size {size}, buffer {buffer}", expected="size > 0, buffer >= 0"

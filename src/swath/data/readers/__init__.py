@@ -1,0 +1,44 @@
+"""Readers of published layouts: one module a layout, named by its id, with a function `read_<id>(root)`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from swath.data.scenes import Collection
+from swath.errors import UnknownNameError
+
+
+def layout_names() -> list[str]:
+    """Ids of all layouts that can be read, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name != "layout")
+
+
+def read_layout(name: str, root: str | Path) -> Collection:
+    """Open a folder in a published layout.
+
+    Args:
+        name: Id of the layout, often that of a system; hyphens count as underscores.
+        root: The folder.
+
+    Raises:
+        UnknownNameError: If there is no such layout.
+        ReadError: If the layout is not there, or a file is missing or damaged.
+        DataError: If images, labels and lists do not fit together.
+    """
+    stem = name.replace("-", "_")
+    if stem not in layout_names():
+        close = difflib.get_close_matches(stem, layout_names(), n=1)
+        raise UnknownNameError(
+            f"There is no published layout of '{name}'",
+            expected=", ".join(layout_names()),
+            fix=f"Did you mean '{close[0]}'" if close else "Describe the data in a YAML",
+        )
+    read: Callable[[str | Path], object] = getattr(
+        importlib.import_module(f"swath.data.readers.{stem}"), f"read_{stem}"
+    )
+    return cast(Collection, read(root))

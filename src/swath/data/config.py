@@ -1,0 +1,302 @@
+"""A user's own data, described in one small YAML, as a collection; or a folder in a published layout.
+
+    name: my land cover
+    layers:
+      image: {files: "images/*.tif", sensor: sentinel2_l2a, bands: [B02, B03, B04, B08], offset: -0.1}
+      radar: {files: {VV: "s1/{id}_vv.tif", VH: "s1/{id}_vh.tif"}, sensor: sentinel1_grd}
+    labels: {files: labels.gpkg, attribute: class}
+    classes: {1: forest, 2: {name: water, colour: "#3060ff"}}
+    ignore: [0, 255]
+    crs: EPSG:32633
+    time: "%Y%m%d"
+    group: "images/([a-z]+)_"
+    split: {by: block, size: 2000, buffer: 200, fractions: [0.6, 0.2, 0.2], seed: 0}
+
+Patterns are relative to the YAML (see `swath.data.matching`). A list of `files` is several scenes, or with `bands` one
+file a band. The first layer makes the scenes; files of other layers and labels belong to the scene with the same
+fields, or to all scenes where a pattern names one file. `crs` is for files that lack one; `none` takes all files as
+pictures. Instead of layers, `layout: NAME` and `folder: PATH` open a published layout, with another `split:` if one is
+given.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from odc.geo.geobox import GeoBox
+
+from swath.data import splits
+from swath.data.checks import check_collection, combined
+from swath.data.classes import Classes
+from swath.data.description import Description, LayerDescription, patterns, read_description
+from swath.data.labels import RasterLabels, VectorLabels
+from swath.data.matching import Companions, Match, match_files
+from swath.data.raster import RasterSource, open_raster
+from swath.data.readers import read_layout
+from swath.data.scenes import PARTS, Collection, Labels, Scene
+from swath.data.sources import Source
+from swath.data.stack import StackSource
+from swath.errors import ConfigError, DataError, ReadError, SwathError
+from swath.geo.grids import require_crs
+from swath.sensors.bands import Bands
+from swath.sensors.catalogue import resolve
+
+#: Suffixes of vector files; all others are rasters.
+_VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml", ".gml"}
+#: What directives of a date stand for.
+_DIGITS = {"%Y": r"\d{4}", "%y": r"\d{2}", "%j": r"\d{3}", **dict.fromkeys(("%m", "%d", "%H", "%M", "%S"), r"\d{2}")}
+
+
+def load_data(path: str | Path, system: str | None = None) -> Collection:
+    """Open a user's data (a YAML file) or a folder in the published layout of a system.
+
+    Args:
+        path: The YAML, or the folder.
+        system: Id of the system, for a folder.
+
+    Raises:
+        ConfigError: If the YAML is wrong, or a folder is given without a system.
+        ReadError: If files are missing or damaged.
+        DataError: If images, labels and splits do not fit together.
+        BandError: If bands or units are wrong.
+        GridError: If a CRS is missing or a raster is rotated.
+        UnknownNameError: If there is no such sensor or layout.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if system is None:
+            raise ConfigError(f"{path} is a folder", expected="a YAML, or the name of a system whose layout it has")
+        return read_layout(system, path)
+    if not path.is_file():
+        raise ReadError(f"{path} does not exist", expected="a YAML that describes data, or a folder")
+    description = read_description(path)
+    if description.layout is not None:
+        collection = read_layout(description.layout, description.folder or path.parent)
+        collection = replace(collection, name=description.name)
+    else:
+        collection = check_collection(_collection(description))
+    return split_as_described(collection, description.split)
+
+
+def split_as_described(collection: Collection, split: Mapping[str, Any]) -> Collection:
+    """The collection, split as the key `split:` of a description says; as it was where that is empty.
+
+    Raises:
+        ConfigError: If a date cannot be read.
+        DataError: If a part stays empty, or a list of scenes does not fit.
+    """
+    options = {key: value for key, value in split.items() if key != "by"}
+    match split.get("by"):
+        case "block":
+            return splits.split_by_block(collection, **options)
+        case "group":
+            return splits.split_by_group(collection, **options)
+        case "source":
+            return splits.split_by_source(collection, **options)
+        case "time":
+            if "boundaries" in options:
+                first, second = _two_dates(options.pop("boundaries"))
+                return splits.split_by_time(collection, (first, second), **options)
+            return splits.split_by_time(collection, **options)
+        case "files":
+            return splits.split_fixed(collection, _listed_parts(collection, options))
+    return collection
+
+
+def _collection(description: Description) -> Collection:
+    """The scenes of a description, not yet checked or split."""
+    opener = _Opener(description)
+    problems: list[SwathError] = []
+    scenes = []
+    for match in opener.matches:
+        try:
+            scenes.append(opener.scene(match))
+        except SwathError as error:
+            problems.append(error)
+    if problems:
+        raise combined(problems, description.name)
+    facts = {"origin": "described by the user", **{key: sorted(told) for key, told in opener.facts.items() if told}}
+    return Collection(tuple(scenes), description.classes, description.name, facts)
+
+
+class _Opener:
+    """Opens the files of scenes, and notes what a report should say."""
+
+    def __init__(self, description: Description) -> None:
+        self._description = description
+        self._bands = {name: _layer_bands(layer) for name, layer in description.layers.items()}
+        first = next(iter(description.layers.values())).files[0][0]
+        self.matches = match_files(description.root, *first)
+        self._files = {
+            name: [Companions(description.root, *files) for files, _ in layer.files]
+            for name, layer in description.layers.items()
+        }
+        labels = patterns(description.labels["files"]) if description.labels else ()
+        self._labels = Companions(description.root, *labels) if labels else None
+        self._shared: dict[Path, Labels] = {}
+        self.facts: dict[str, set[str]] = {"warped": set(), "labels": set()}
+        root = description.root.resolve()
+        companions = [*(c for files in self._files.values() for c in files), *([self._labels] if self._labels else [])]
+        folders = {path.resolve().parent for c in companions for path in c.paths}
+        self.facts["folders outside of the data"] = {str(f) for f in folders if not f.is_relative_to(root)}
+
+    def scene(self, match: Match) -> Scene:
+        """The scene of a file of the first layer."""
+        layers: dict[str, Source] = {name: self._layer(name, match) for name in self._description.layers}
+        scene = Scene(match.id, layers, group=self._group(match), time=self._time(match))
+        for name, source in layers.items():
+            self._note_warp(f"layer {name}", source.grid.crs, scene.grid)
+        if self._labels is None:
+            return scene
+        path = self._labels.of(match)
+        if path is None:
+            raise DataError(
+                f"Scene {match.id} has no label file",
+                got=self._labels.pattern,
+                expected=f"a file for {match.path}",
+                fix="Add it, or leave the image out of `files:`",
+            )
+        return replace(scene, labels=self._open_labels(path, scene.grid))
+
+    def _layer(self, name: str, match: Match) -> Source:
+        sources = []
+        for companions, bands in zip(self._files[name], self._bands[name], strict=True):
+            path = companions.of(match)
+            if path is None:
+                raise ReadError(
+                    f"Scene {match.id} lacks a file of layer '{name}'",
+                    got=companions.pattern,
+                    expected=f"a file for {match.path}",
+                )
+            sources.append(self._raster(path, bands))
+        return sources[0] if len(sources) == 1 else StackSource(sources)
+
+    def _raster(self, path: Path, bands: Bands | None) -> RasterSource:
+        given = self._description.crs
+        if given is not None and given.casefold() == "none":
+            return open_raster(path, bands=bands, crs="none")
+        source = open_raster(path, bands=bands)
+        if source.grid.crs is None and given is not None:
+            source = open_raster(path, bands=bands, crs=given)
+        require_crs(source.grid, source.name)
+        return source
+
+    def _open_labels(self, path: Path, grid: GeoBox) -> Labels:
+        if path not in self._shared:
+            # of many scenes with a file each, none is kept
+            if len(self._shared) > 8:
+                self._shared.clear()
+            self._shared[path] = self._new_labels(path)
+        labels = self._shared[path]
+        if isinstance(labels, VectorLabels):
+            self.facts["labels"] |= set(labels.notes)
+            self._note_warp(str(path), labels.crs, grid)
+        elif isinstance(labels, RasterLabels):
+            if grid.crs is None and labels.grid.shape != grid.shape:
+                raise DataError(
+                    f"{path} is a picture of another size than its image", got=labels.grid.shape, expected=grid.shape
+                )
+            self._note_warp(str(path), labels.grid.crs, grid)
+        return labels
+
+    def _new_labels(self, path: Path) -> Labels:
+        description = self._description
+        said, classes = dict(description.labels), description.classes or Classes.of(1)
+        vector_only = {"attribute", "layer", "background", "width"} & said.keys()
+        if path.suffix.casefold() in _VECTORS:
+            if "attribute" not in said:
+                raise ConfigError(f"The labels {path} need an `attribute`", expected="the column that tells the class")
+            options = {key: said[key] for key in vector_only}
+            return VectorLabels(
+                path, classes=classes, texts=description.texts, crs=_vector_crs(path, description.crs), **options
+            )
+        if vector_only:
+            raise ConfigError(f"{path} is no vector file", got=f"{', '.join(sorted(vector_only))} in `labels`")
+        colours = dict(zip(classes.colours, classes.codes, strict=True)) if said.get("colours") else None
+        crs = None if self._raster(path, None).grid.crs is not None else description.crs
+        return RasterLabels.open(path, classes, colours, crs)
+
+    def _note_warp(self, what: str, crs: object, grid: GeoBox) -> None:
+        if grid.crs is not None and crs is not None and crs != grid.crs:
+            self.facts["warped"].add(f"{what}: from {_short(crs)} to {_short(grid.crs)}")
+
+    def _group(self, match: Match) -> str | None:
+        pattern = self._description.group
+        if pattern is None:
+            return None
+        found = pattern.search(match.path.as_posix())
+        if found is None:
+            raise ConfigError(f"The path of scene {match.id} has no group", got=match.path, expected=pattern.pattern)
+        return found[1] if pattern.groups else found[0]
+
+    def _time(self, match: Match) -> datetime | None:
+        pattern = self._description.time
+        if pattern is None:
+            return None
+        expression = "".join(_DIGITS.get(piece) or re.escape(piece) for piece in re.findall("%.|[^%]", pattern))
+        for found in re.findall(f"(?={expression}){expression}", match.path.name):
+            try:
+                return datetime.strptime(found, pattern).replace(tzinfo=UTC)
+            except ValueError:
+                continue
+        raise ConfigError(f"The name of {match.path} has no date", expected=pattern, fix="Change `time:`")
+
+
+def _layer_bands(layer: LayerDescription) -> list[Bands | None]:
+    return [resolve(layer.sensor, bands, **layer.storage) for _, bands in layer.files]
+
+
+def _vector_crs(path: Path, crs: str | None) -> str | None:
+    """The given CRS, for a vector file that has none."""
+    import pyogrio
+
+    if crs is None or crs.casefold() == "none" or "parquet" in path.suffix:
+        return None
+    try:
+        return None if pyogrio.read_info(path).get("crs") else crs
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
+        return None  # the reader says what is wrong with the file
+
+
+def _short(crs: Any) -> str:
+    """A CRS in a few words."""
+    plain = getattr(crs, "proj", crs)
+    code = plain.to_epsg()
+    return f"EPSG:{code}" if code else str(plain.name)
+
+
+def _two_dates(values: Sequence[Any]) -> tuple[datetime, datetime]:
+    try:
+        first, second = (
+            datetime.combine(v, datetime.min.time()) if type(v) is date else datetime.fromisoformat(str(v))
+            for v in values
+        )
+    except ValueError as error:
+        raise ConfigError(
+            "The `boundaries` of a split by time cannot be read", got=list(values), expected="two dates, as 2020-12-31"
+        ) from error
+    return first, second
+
+
+def _listed_parts(collection: Collection, listed: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
+    """The part of each scene, from patterns of ids."""
+    parts: dict[str, str] = {}
+    ids = [scene.id for scene in collection]
+    for part in PARTS:
+        patterns = listed.get(part, [])
+        for pattern in [patterns] if isinstance(patterns, str) else map(str, patterns):
+            found = fnmatch.filter(ids, pattern)
+            if not found:
+                raise DataError(
+                    f"No scene is called as the {part} part says", got=pattern, expected=f"for example {ids[0]}"
+                )
+            if torn := [name for name in found if parts.get(name, part) != part]:
+                raise DataError("A scene is in two parts", got=f"{torn[0]} in {parts[torn[0]]} and {part}")
+            parts |= dict.fromkeys(found, part)
+    return parts
