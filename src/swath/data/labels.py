@@ -6,6 +6,7 @@ a line that passes through it and to a point that lies in it; of several, the la
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import rasterio
 import shapely
 from odc.geo.geobox import GeoBox
+from rasterio.errors import NotGeoreferencedWarning
 
 from swath.data.classes import IGNORE, Classes, Colour
 from swath.data.raster import open_raster
@@ -325,8 +327,10 @@ def _packed(colours: np.ndarray) -> np.ndarray:
 
 def _palette(path: str) -> np.ndarray:
     try:
-        with rasterio.open(path) as file:
-            table = file.colormap(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as file:
+                table = file.colormap(1)
     except ValueError as error:
         raise DataError(
             f"{path} has neither three bands nor a palette", expected="colours that tell classes"
@@ -372,7 +376,8 @@ def _attribute_classes(
     else:
         present = present.astype(str)
         known = {str(code): code for code in (*classes.codes, *classes.ignored)}
-        known |= dict(zip(classes.names, classes.codes, strict=True)) | dict(texts)
+        known.update(zip(classes.names, classes.codes, strict=True))
+        known.update(texts)
     if strange := present[~present.isin(known)].value_counts().to_dict():
         raise DataError(
             f"{name} holds values outside the classes",
