@@ -10,9 +10,10 @@ from rasterio.transform import from_origin
 from safetensors.torch import save_file
 
 import swath
+from swath.cli import main
 from swath.data.classes import Classes
 from swath.data.labels import RasterLabels
-from swath.data.readers.landcover_ai import read_landcover_ai
+from swath.data.readers.landcover_ai import CLASSES
 from swath.data.scenes import Collection, Scene
 from swath.data.sources import ArraySource
 from swath.errors import ConfigError, SwathError, WeightsError
@@ -22,7 +23,6 @@ from swath.nn.dense_prediction_cell import DensePredictionCell
 from swath.sensors.bands import Band, Bands
 from swath.sensors.catalogue import resolve
 from swath.tasks.recipe import Recipe
-from swath.tasks.task import Task
 
 _SMALL = {"encoder": "test_resnet"}
 
@@ -172,26 +172,22 @@ def _painted_sheets(root):
 
 
 @pytest.mark.slow
-def test_the_published_layout_is_fitted_mapped_and_scored(tmp_path):
+def test_the_published_layout_is_fitted_scored_and_mapped_from_the_command_line(tmp_path):
     _painted_sheets(tmp_path / "data")
-    data = read_landcover_ai(tmp_path / "data")
+    data, run, sheet = tmp_path / "data", tmp_path / "run", tmp_path / "data" / "images" / "M-33.tif"
     torch.manual_seed(0)
-    task = swath.create("landcover_ai", **_SMALL, bands=data.bands["image"], classes=data.classes)
-    recipe = Recipe(loss="ce+dice", learning_rate=3e-3, epochs=2, batch=4, patch=128, samples=48)
-    task.fit(data, tmp_path / "run", recipe=recipe, accelerator="cpu")
-    scores = task.score(data, "test")
-    assert scores.system["miou"].value > scores.baselines["majority"]["miou"].value
+    recipe = "--patch 128 --batch 4 --epochs 2 --samples 48 --learning_rate 0.003 --loss ce+dice --accelerator cpu"
+    assert main(["fit", "landcover_ai", str(data), "-o", str(run), "--encoder", "test_resnet", *recipe.split()]) == 0
+    assert main(["score", str(run), str(data)]) == 0
+    assert main(["predict", str(run), str(sheet), "-o", str(tmp_path / "map.tif")]) == 0
 
-    again = Task.load(tmp_path / "run")
-    sheet = tmp_path / "data" / "images" / "M-33.tif"
-    written = again.predict(sheet, tmp_path / "map.tif", progress=False)
-    with rasterio.open(written[0]) as found, rasterio.open(sheet) as original:
+    with rasterio.open(tmp_path / "map.tif") as found, rasterio.open(sheet) as original:
         assert found.crs == original.crs
         assert found.transform == original.transform
         assert found.shape == original.shape
         codes = found.read(1)
-        assert found.colormap(1)[2][:3] == data.classes.colours[2]
-    with rasterio.open(tmp_path / "data" / "masks" / "M-33.tif") as file:
+        assert found.colormap(1)[2][:3] == CLASSES.colours[2]
+    with rasterio.open(data / "masks" / "M-33.tif") as file:
         truth = file.read(1)
     majority = np.bincount(truth.ravel()).max() / truth.size
     assert (codes == truth).mean() > majority
