@@ -10,10 +10,10 @@ from scipy.stats import wasserstein_distance
 
 from swath.geo.grids import window_grid
 from swath.geo.windows import Window
-from swath.simulate import moment, optical, truth
 from swath.simulate import landcover as lc
+from swath.simulate import moment, optical, truth
 from swath.simulate.clouds import Sky
-from swath.simulate.surface import paint
+from swath.simulate.painting import paint
 from swath.simulate.world import make_world
 
 
@@ -31,7 +31,9 @@ def test_a_window_is_a_part_of_the_whole(world, summer, name, cover):
     camera = optical.SENSORS[name]
     west, south, _, _ = world.bounds
     size = 72 * camera.pixel
-    grid = optical.sensor_grid(world, camera.pixel, (west + 300, south + 300, west + 300 + size, south + 300 + size), camera.origin)
+    grid = optical.sensor_grid(
+        world, camera.pixel, (west + 300, south + 300, west + 300 + size, south + 300 + size), camera.origin
+    )
     whole = optical.observe(world, camera, summer, grid, Sky(cover=cover))
     window = Window(13, 17, 29, 31)
     part = optical.observe(world, camera, summer, window_grid(grid, window), Sky(cover=cover))

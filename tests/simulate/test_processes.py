@@ -78,7 +78,7 @@ def test_damage_falls_with_distance(world):
     weak, strong = (events.earthquake(world, m, (x, y)).mean() for m in (5.0, 7.5))
     assert weak < 0.5 < strong
     later = events.damaged(events.damaged(moment.at(world, 10), states), states.clip(upper=1))
-    assert {i: s for i, s in later.damage.items()} == states[states > 0].to_dict()
+    assert dict(later.damage.items()) == states[states > 0].to_dict()
 
 
 def test_yields_follow_their_equation(world):
@@ -121,6 +121,8 @@ def test_a_trial_is_confounded_by_what_the_image_shows(world):
 
 def test_a_species_lives_where_its_chance_says(world):
     table = records.species(world, 4000)
-    chance = 1 / (1 + np.exp(1.2 - 2.2 * table["wood"] + 0.004 * table["water_distance"] - 0.01 * (table["elevation"] - 60)))
+    chance = 1 / (
+        1 + np.exp(1.2 - 2.2 * table["wood"] + 0.004 * table["water_distance"] - 0.01 * (table["elevation"] - 60))
+    )
     assert table["chance"].to_numpy() == pytest.approx(chance.to_numpy())
     assert table["present"].mean() == pytest.approx(table["chance"].mean(), abs=0.03)

@@ -65,7 +65,8 @@ def test_pictures_and_labels_lie_on_one_grid(folder):
 
 def test_events_show_only_after_their_date(folder):
     first, second = (
-        rasterio.open(folder / p).read(1) for p in sorted(str(f.relative_to(folder)) for f in (folder / "labels").glob("shot0*.tif"))
+        rasterio.open(folder / p).read(1)
+        for p in sorted(str(f.relative_to(folder)) for f in (folder / "labels").glob("shot0*.tif"))
     )
     assert (second == 1).sum() > (first == 1).sum()
 
@@ -124,7 +125,11 @@ def test_landcover_ai_reads_what_is_written(tmp_path):
     world = make_world(seed=3, width=2400, height=1500, towns=40)
     landcover_ai(world, tmp_path, sheets=3, edge=560)
     found = read_landcover_ai(tmp_path, split="published")
-    assert {scene.part for scene in found if isinstance(scene.part, str)} | {"train", "val", "test"} == {"train", "val", "test"}
+    assert {scene.part for scene in found if isinstance(scene.part, str)} | {"train", "val", "test"} == {
+        "train",
+        "val",
+        "test",
+    }
     assert found.classes is not None
     scene = found[0]
     labels = scene.labels.read(scene.grid)

@@ -16,7 +16,9 @@ def grid(world):
 
 
 def test_speckle_has_its_looks_and_windows_agree(world, summer):
-    ten = optical.sensor_grid(world, 10, (world.bounds[0], world.bounds[1], world.bounds[0] + 1500, world.bounds[1] + 1500))
+    ten = optical.sensor_grid(
+        world, 10, (world.bounds[0], world.bounds[1], world.bounds[0] + 1500, world.bounds[1] + 1500)
+    )
     seen = sar.backscatter(world, summer, grid=ten)
     ratio = seen.power / (seen.clean + 10 ** np.array([-2.6, -2.9])[:, None, None])
     # gamma law: mean 1, variance 1 / looks
@@ -32,7 +34,9 @@ def test_speckle_has_its_looks_and_windows_agree(world, summer):
 def test_flood_darkens_the_radar(world, summer):
     grid = optical.sensor_grid(world, 20)
     later = events.flooded(world, summer, 7.0)
-    before, after = (sar.backscatter(world, m, grid=grid, radar=sar.Radar(pixel=20.0)).clean[0] for m in (summer, later))
+    before, after = (
+        sar.backscatter(world, m, grid=grid, radar=sar.Radar(pixel=20.0)).clean[0] for m in (summer, later)
+    )
     codes = [truth.landcover_mask(world, grid, m, 4) for m in (summer, later)]
     wet = (codes[1] == lc.WATER) & np.isin(codes[0], (lc.GRASS, lc.CROP))
     assert wet.sum() > 50
@@ -51,7 +55,10 @@ def test_phase_follows_motion_and_coherence(world, summer, grid):
     assert error[calm].std() == pytest.approx(float(np.sqrt(((1 - c**2) / (2 * looks * c**2)).mean())), rel=0.1)
     # phases of three passes close without noise
     third = moment.at(world, 196)
-    pairs = [sar.interferogram(world, a, b, baseline=0.0, grid=grid).unwrapped for a, b in ((summer, later), (later, third), (summer, third))]
+    pairs = [
+        sar.interferogram(world, a, b, baseline=0.0, grid=grid).unwrapped
+        for a, b in ((summer, later), (later, third), (summer, third))
+    ]
     assert pairs[0] + pairs[1] - pairs[2] == pytest.approx(0, abs=1e-4)
 
 
@@ -64,7 +71,7 @@ def test_mogi_lifts_most_over_its_source(grid):
 
 def test_plume_mass_is_rate_times_time(world):
     grid = optical.sensor_grid(world, 10)
-    west, south, east, north = world.bounds
+    west, south, _east, north = world.bounds
     steady = hyperspectral.plume(grid, (west + 300, (south + north) / 2), 1000, wind=4.0, direction=90, seed=3)
     x, _ = optical.axes(grid)
     per_metre = steady.column.sum(0, dtype=float) * hyperspectral.MASS_PER_PPM_M["ch4"] * 10
@@ -76,7 +83,7 @@ def test_plume_mass_is_rate_times_time(world):
 
 
 def test_the_plume_takes_what_beer_and_lambert_say(world, summer, grid):
-    west, south, east, north = truth.bounds_of(grid)
+    west, south, _east, north = truth.bounds_of(grid)
     plume = hyperspectral.plume(grid, (west + 300, (south + north) / 2), 5000, direction=90, seed=1)
     described = hyperspectral.bands(40.0, 2100.0, 2480.0)
     clear, gassy = (hyperspectral.observe(world, summer, grid, p, described) for p in ((), (plume,)))

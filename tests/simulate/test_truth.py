@@ -10,7 +10,8 @@ from odc.geo.geobox import GeoBox
 from swath.errors import GridError
 from swath.simulate import events, language, moment, optical, traffic, truth
 from swath.simulate import landcover as lc
-from swath.simulate.surface import axes, paint
+from swath.simulate.painting import paint
+from swath.simulate.surface import axes
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,9 @@ def test_lanes_lie_right_of_the_axis_and_lead_on(world):
     # right of the driving direction: the axis lies to the left
     ahead = shapely.get_coordinates(shapely.line_interpolate_point(two.geometry.to_numpy(), 0.52, normalized=True))
     here = shapely.get_coordinates(middle)
-    to_axis = shapely.get_coordinates(shapely.line_interpolate_point(axis, shapely.line_locate_point(axis, middle))) - here
+    to_axis = (
+        shapely.get_coordinates(shapely.line_interpolate_point(axis, shapely.line_locate_point(axis, middle))) - here
+    )
     left = (ahead - here)[:, 0] * to_axis[:, 1] - (ahead - here)[:, 1] * to_axis[:, 0]
     assert (left > 0).mean() > 0.97
     first, second = found.follows.T

@@ -15,11 +15,12 @@ from swath.simulate.world import LAYERS, WorldConfig, make_world
 def test_a_seed_makes_one_world(world):
     again = make_world(seed=3, width=3000, height=3000, towns=25)
     # asked in another order, and piece by piece first
-    west, south, east, north = again.bounds
+    west, south, _east, _north = again.bounds
     again.layer("trees", (west, south, west + 900, south + 900))
     for name in LAYERS:
         pd.testing.assert_frame_equal(
-            pd.DataFrame(world.layer(name).drop(columns="geometry")), pd.DataFrame(again.layer(name).drop(columns="geometry"))
+            pd.DataFrame(world.layer(name).drop(columns="geometry")),
+            pd.DataFrame(again.layer(name).drop(columns="geometry")),
         )
         a, b = world.layer(name).geometry.to_numpy(), again.layer(name).geometry.to_numpy()
         assert (shapely.to_wkb(a) == shapely.to_wkb(b)).all()
@@ -28,7 +29,7 @@ def test_a_seed_makes_one_world(world):
 
 
 def test_layers_in_bounds_are_the_same_things(world):
-    west, south, east, north = world.bounds
+    west, south, _east, _north = world.bounds
     box = west + 800, south + 700, west + 2100, south + 1900
     for name in LAYERS:
         whole, part = world.layer(name), world.layer(name, box)

@@ -1,7 +1,7 @@
 """Buildings: lots in rows along the streets, with use, height, roof and wall by the part of town they stand in.
 
-Columns follow OpenStreetMap: `building`, `building:levels`, `height`, `roof:shape`, `roof:material`, `building:material`,
-`start_date`.
+Columns follow OpenStreetMap: `building`, `building:levels`, `height`, `roof:shape`, `roof:material`,
+`building:material`, `start_date`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shapely
 
 from swath.simulate import noise
 from swath.simulate.settlements import Settlement
-from swath.simulate.shapes import polygons_of, rectangles
+from swath.simulate.shapes import long_sides, polygons_of, rectangles
 
 #: By land use: lot width, depth, setback from the road's axis (low, high, m), levels, share of lots built on.
 LOTS = {
@@ -102,8 +102,8 @@ def town_buildings(
             kept &= rng.random(n) < share
             drawn.append(lots[kept])
             uses.append(np.full(kept.sum(), use, object))
-    shapes, use = np.concatenate(drawn), np.concatenate(uses)
-    wings = (use != "commercial") & (rng.random(len(shapes)) < 0.3)
+    shapes, lot_use = np.concatenate(drawn), np.concatenate(uses)
+    wings = (lot_use != "commercial") & (rng.random(len(shapes)) < 0.3)
     shapes[wings] = _with_wing(shapes[wings], rng)
     keep = _apart(shapes, rng.permutation(len(shapes)), 1.0)
     keep &= shapely.within(shapes, settlement.hull)
@@ -111,7 +111,7 @@ def town_buildings(
     for others in (roads, avoid):
         if len(others):
             keep[shapely.STRtree(shapes).query(others, "intersects")[1]] = False
-    return _described(shapes[keep], use[keep], settlement, rng, year)
+    return _described(shapes[keep], lot_use[keep], settlement, rng, year)
 
 
 def farms(yards: np.ndarray, angles: np.ndarray, seed: int, unit: object, year: int) -> gpd.GeoDataFrame:
@@ -126,17 +126,35 @@ def farms(yards: np.ndarray, angles: np.ndarray, seed: int, unit: object, year: 
     ):
         offset = np.array(shift) + rng.uniform(-3, 3, (n, 2))
         cos, sin = np.cos(angles), np.sin(angles)
-        centre = yards + np.stack([offset[:, 0] * cos - offset[:, 1] * sin, offset[:, 0] * sin + offset[:, 1] * cos], -1)
+        centre = yards + np.stack(
+            [offset[:, 0] * cos - offset[:, 1] * sin, offset[:, 0] * sin + offset[:, 1] * cos], -1
+        )
         scale = rng.uniform(0.85, 1.25, (n, 2))
         shapes.append(rectangles(centre, size[0] * scale[:, 0], size[1] * scale[:, 1], angles))
         kinds.append(np.full(n, kind, object))
     return _frame(np.concatenate(shapes), np.concatenate(kinds), rng, np.full(3 * n, -1), year)
 
 
+def roof_heights(houses: gpd.GeoDataFrame, which: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Height above ground of points on roofs; gables rise 3 m from eave to ridge along the long side."""
+    shapes = houses.geometry.to_numpy()
+    corners = shapely.get_coordinates(shapely.oriented_envelope(shapes)).reshape(-1, 5, 2)
+    sides = np.stack([np.hypot(*(corners[:, 1] - corners[:, 0]).T), np.hypot(*(corners[:, 2] - corners[:, 1]).T)])
+    middle = corners[:, :4].mean(1)
+    angle = long_sides(shapes)
+    half = sides.min(0) / 2
+    across = -(x - middle[which, 0]) * np.sin(angle[which]) + (y - middle[which, 1]) * np.cos(angle[which])
+    gabled = (houses["roof:shape"] == "gabled").to_numpy()[which]
+    drop = np.where(gabled, 3.0 * np.minimum(np.abs(across) / half[which], 1), 0.0)
+    return (houses["height"].to_numpy()[which] - drop).astype(np.float32)
+
+
 def _described(
     shapes: np.ndarray, use: np.ndarray, settlement: Settlement, rng: np.random.Generator, year: int
 ) -> gpd.GeoDataFrame:
-    kind = np.where(use == "industrial", "industrial", np.where(use == "residential", "house", "apartments")).astype(object)
+    kind = np.where(use == "industrial", "industrial", np.where(use == "residential", "house", "apartments")).astype(
+        object
+    )
     kind[(use == "commercial") & (rng.random(len(use)) < 0.3)] = "retail"
     kind[(use == "residential") & (rng.random(len(use)) < 0.06)] = "apartments"
     return _frame(shapes, kind, rng, np.full(len(shapes), settlement.index), year, settlement)
@@ -158,7 +176,9 @@ def _frame(
     )
     if settlement is not None and settlement.radius > 900:
         at = shapely.get_coordinates(shapely.centroid(shapes)) - settlement.centre
-        tall = (kind == "apartments") & (np.hypot(at[:, 0], at[:, 1]) < 0.2 * settlement.radius) & (rng.random(n) < 0.12)
+        tall = (
+            (kind == "apartments") & (np.hypot(at[:, 0], at[:, 1]) < 0.2 * settlement.radius) & (rng.random(n) < 0.12)
+        )
         levels = np.where(tall, rng.integers(9, 19, n), levels)
     storey = np.where(np.isin(kind, ("industrial", "farm_auxiliary")), rng.uniform(5.5, 9, n), 3.0)
     roof = np.full(n, "", object)

@@ -19,8 +19,9 @@ from scipy.sparse import csgraph
 from swath.simulate import landcover as lc
 from swath.simulate import noise
 from swath.simulate.moment import Moment
+from swath.simulate.painting import paint
 from swath.simulate.shapes import outlines, polygons_of
-from swath.simulate.surface import SOURCES, axes, paint
+from swath.simulate.surface import SOURCES, axes
 from swath.simulate.terrain import above_rivers
 from swath.simulate.world import World
 
@@ -32,8 +33,9 @@ _WEAKNESS = {"brick": 0.6, "timber": 0.0, "concrete": -0.6}
 
 
 def flood(world: World, level: float) -> np.ndarray:
-    """Polygons under water when rivers rise by `level` m: ground less than that above its drainage (HAND, Nobre et al.
-    2011), joined to open water.
+    """Polygons under water when rivers rise by `level` m.
+
+    It is the ground less than that above its drainage (HAND, Nobre et al. 2011), joined to open water.
     """
     terrain = world.terrain
     main = (terrain.upstream > 10.0) & (terrain.height > 0.2)
@@ -55,11 +57,14 @@ def flooded(world: World, moment: Moment, level: float) -> Moment:
     return replace(moment, flooded=(*moment.flooded, *flood(world, level)), wetness=max(moment.wetness, 0.9))
 
 
-def fire(world: World, moment: Moment, start: tuple[float, float], hours: float, wind: tuple[float, float] = (4.0, 1.0)) -> np.ndarray:
+def fire(
+    world: World, moment: Moment, start: tuple[float, float], hours: float, wind: tuple[float, float] = (4.0, 1.0)
+) -> np.ndarray:
     """Polygons burned in `hours` by a fire that starts at `start`.
 
-    The front moves at a speed that grows with fuel, dryness, slope upward and wind along the step (a minimum-travel-time
-    spread, Finney 2002, with speeds of ours of a few hundred metres an hour in calm air); roads, water and fields in leaf stop it.
+    The front moves at a speed that grows with fuel, dryness, slope upward and wind along the step (a minimum travel
+    time spread, Finney 2002, with speeds of ours of a few hundred metres an hour in calm air); roads and water stop it,
+    gardens slow it.
     """
     from odc.geo.geobox import GeoBox
 
@@ -96,7 +101,9 @@ def fire(world: World, moment: Moment, start: tuple[float, float], hours: float,
     return outlines(np.where(np.isfinite(arrival), 1.0, -1.0), grid.affine, 0.0, 6 * cell**2)
 
 
-def burned(world: World, moment: Moment, start: tuple[float, float], hours: float, wind: tuple[float, float] = (4.0, 1.0)) -> Moment:
+def burned(
+    world: World, moment: Moment, start: tuple[float, float], hours: float, wind: tuple[float, float] = (4.0, 1.0)
+) -> Moment:
     """The moment after a fire."""
     return replace(moment, burned=(*moment.burned, *fire(world, moment, start, hours, wind)))
 
@@ -104,8 +111,9 @@ def burned(world: World, moment: Moment, start: tuple[float, float], hours: floa
 def earthquake(world: World, magnitude: float, epicentre: tuple[float, float], depth: float = 8000.0) -> pd.Series:
     """State 0..3 of every building after an earthquake.
 
-    Intensity falls with the distance R in km as I = 1.5 M - 3.2 log10 R + 2.4 (form of Bakun and Wentworth 1997, numbers
-    ours); the chance to reach a state is a normal fragility curve of I, shifted by the wall and the number of levels.
+    Intensity falls with the distance R in km as I = 1.5 M - 3.2 log10 R + 2.4 (form of Bakun and Wentworth 1997,
+    numbers ours); the chance to reach a state is a normal fragility curve of I, shifted by the
+    wall and the number of levels.
     """
     houses = world.layer("buildings")
     at = shapely.get_coordinates(shapely.centroid(houses.geometry.to_numpy()))
@@ -130,13 +138,14 @@ def tornado(world: World, path: np.ndarray, width: float = 260.0, strength: floa
 def damaged(moment: Moment, states: pd.Series) -> Moment:
     """The moment with buildings in `states` 0..3; a building keeps the worse of old and new."""
     damage = dict(moment.damage)
-    for number, state in states[states > 0].items():
-        damage[int(number)] = max(int(state), damage.get(int(number), 0))
+    hurt = states[states > 0]
+    for number, state in zip(hurt.index.tolist(), hurt.tolist(), strict=True):
+        damage[number] = max(state, damage.get(number, 0))
     return replace(moment, damage=damage)
 
 
 def felling(world: World, share: float, season: int) -> np.ndarray:
-    """Polygons of clear-cuts: squares of about 1.5 ha on a lattice, `share` of the woods, another choice each `season`."""
+    """Polygons of clear-cuts: squares of about 1.5 ha on a lattice, `share` of the woods, others each `season`."""
     woods = world.wild["wood"]
     if not len(woods):
         return woods
@@ -159,7 +168,9 @@ def _states(
     world: World, houses: gpd.GeoDataFrame, intensity: np.ndarray, steps: tuple[float, float, float], name: str
 ) -> pd.Series:
     """States by fragility curves with a spread of half a unit around `steps`."""
-    weak = np.array([_WEAKNESS[m] for m in houses["building:material"]]) + 0.06 * (houses["building:levels"].to_numpy() - 2)
+    weak = np.array([_WEAKNESS[m] for m in houses["building:material"]]) + 0.06 * (
+        houses["building:levels"].to_numpy() - 2
+    )
     luck = noise.uniform(houses.index.to_numpy(), np.zeros(len(houses), int), noise.key(world.seed, name) % 2**40)
     from scipy.special import ndtri
 

@@ -19,7 +19,8 @@ from swath.simulate import light, noise, spectra
 from swath.simulate.atmosphere import Atmosphere, terms
 from swath.simulate.moment import Moment
 from swath.simulate.optical import averaged, finer
-from swath.simulate.surface import axes, paint
+from swath.simulate.painting import paint
+from swath.simulate.surface import axes
 from swath.simulate.world import World
 
 #: Absorption bands: centre nm, half width nm, unit absorption at the centre per ppm m.
@@ -188,5 +189,3 @@ def observe(
         spread = 10 / snr * np.sqrt(0.15 + 0.85 * np.maximum(radiance, 0) / 10)
         cube[b] = radiance + spread * draw
     return Cube(cube, described, grid, plumes, abundance)
-
-

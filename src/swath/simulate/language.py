@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -109,7 +110,13 @@ def captions(scene: Facts) -> tuple[str, ...]:
     """Sentences about a scene: what it is, what it holds, and where."""
     west, south, east, north = scene.bounds
     extent = (east - west) * (north - south)
-    kind = "An urban area" if scene.urban else "A rural area" if scene.areas["water areas"] < 0.6 * extent else "Open water"
+    kind = (
+        "An urban area"
+        if scene.urban
+        else "A rural area"
+        if scene.areas["water areas"] < 0.6 * extent
+        else "Open water"
+    )
     main = [name for name in ("buildings", "water areas", "woods", "fields") if scene.count(name)]
     listed = [_counted(scene.count(n), n) for n in main]
     sentences = [f"{kind} with {_joined(listed)}." if listed else f"{kind}."]
@@ -142,8 +149,10 @@ def questions(scene: Facts, seed: int = 0) -> tuple[Question, ...]:
     for _ in range(4):
         a, b = rng.choice(names, 2, replace=False)
         made.append(Question("comparison", f"Are there more {a} than {b}?", _yes(scene.count(a) > scene.count(b))))
-    for name in ("buildings", "woods", "water areas", "fields"):
-        made.append(Question("area", f"What is the area covered by {name}?", area_answer(scene.areas[name])))
+    made += [
+        Question("area", f"What is the area covered by {name}?", area_answer(scene.areas[name]))
+        for name in ("buildings", "woods", "water areas", "fields")
+    ]
     made += _relations(scene)
     return tuple(made)
 
@@ -153,7 +162,7 @@ def area_answer(area: float) -> str:
     if area <= 0:
         return "0m2"
     steps = (0, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
-    for low, high in zip(steps[:-1], steps[1:], strict=True):
+    for low, high in itertools.pairwise(steps):
         if area <= high:
             return f"between {low}m2 and {high}m2"
     return "more than 1000000m2"
@@ -165,7 +174,9 @@ def scene_graph(world: World, bounds: Bounds, moment: Moment, near: float = 25.0
     layers: dict[str, Callable[[], gpd.GeoDataFrame]] = {
         "building": lambda: world.layer("buildings", bounds).assign(attribute=lambda f: f["building"]),
         "road": lambda: world.layer("roads", bounds).assign(attribute=lambda f: f["highway"]),
-        "water": lambda: world.layer("natural", bounds).query("natural == 'water'").assign(attribute=lambda f: f["water"]),
+        "water": lambda: (
+            world.layer("natural", bounds).query("natural == 'water'").assign(attribute=lambda f: f["water"])
+        ),
         "field": lambda: world.layer("parcels", bounds).assign(attribute=lambda f: f["crop"]),
         "ship": lambda: traffic.ships(world, moment.time, bounds).assign(attribute=lambda f: f["kind"]),
         "vehicle": lambda: traffic.vehicles(world, bounds, moment.time).assign(attribute=lambda f: f["kind"]),

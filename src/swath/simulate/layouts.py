@@ -13,8 +13,8 @@ from swath.files import write_text
 from swath.simulate import landcover as lc
 from swath.simulate import moment
 from swath.simulate.optical import SENSORS, observe
+from swath.simulate.painting import paint
 from swath.simulate.save import write_raster
-from swath.simulate.surface import paint
 from swath.simulate.world import World
 
 #: Code in LandCover.ai of each land-cover code: background, building 1, woodland 2, water 3, road 4.
@@ -39,7 +39,8 @@ def landcover_ai(world: World, root: Path, sheets: int = 3, edge: int = 1100, ti
     west, south, east, north = world.bounds
     when = moment.at(world, 170, 11.0)
     camera = SENSORS["rgb"]
-    written, lists = [], {part: [] for part in ("train", "val", "test")}  # type: dict[str, list[str]]
+    written: list[Path] = []
+    lists: dict[str, list[str]] = {part: [] for part in ("train", "val", "test")}
     for number in range(sheets):
         left = west + (east - west) * (number + 0.5) / sheets - edge / 4
         top = (south + north) / 2 + edge / 4

@@ -53,7 +53,7 @@ def place(world: World) -> tuple[float, float]:
 
 def at(world: World, day: float, hour: float = 10.5, year: int | None = None) -> Moment:
     """A moment without events on a `day` of the year (1..366) at `hour` of local solar time."""
-    longitude, latitude = place(world)
+    longitude, _latitude = place(world)
     seconds = (day - 1) // 1 * 86400 + (hour - longitude / 15) * 3600
     start = datetime(year or world.config.year, 1, 1, tzinfo=UTC).timestamp()
     return on(world, datetime.fromtimestamp(start + seconds, UTC))

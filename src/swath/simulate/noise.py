@@ -18,10 +18,10 @@ _SPREAD = np.sqrt(1 / 3) * 151 / 315
 
 def key(*parts: object) -> int:
     """A 63-bit seed of `parts`, the same in every process."""
-    state = np.uint64(0x9E3779B97F4A7C15)
+    state = np.array(0x9E3779B97F4A7C15, np.uint64)
     for byte in "\x1f".join(str(part) for part in parts).encode():
         state = _scramble(state ^ np.uint64(byte))
-    return int(state >> np.uint64(1))
+    return int(state) >> 1
 
 
 def rng(*parts: object) -> np.random.Generator:

@@ -21,7 +21,8 @@ from swath.simulate import light, noise, spectra
 from swath.simulate.atmosphere import Atmosphere, gas_transmission, terms
 from swath.simulate.clouds import Sky, Veil, reflectance, transmission, veil
 from swath.simulate.moment import Moment
-from swath.simulate.surface import Surface, axes, paint
+from swath.simulate.painting import paint
+from swath.simulate.surface import Surface, axes
 from swath.simulate.world import World
 
 
@@ -93,7 +94,7 @@ class Image:
 #: Centre and full width, nm, of the colours of cameras.
 _COLOURS = ((660.0, 60.0), (560.0, 60.0), (480.0, 60.0), (830.0, 90.0))
 
-#: The sensors by their name in `swath.sensors.catalogue`. Pixels and band centres are public facts; noise and blur ours.
+#: The sensors by their name in `swath.sensors.catalogue`. Pixels are public facts; noise and blur are ours.
 SENSORS = {
     "sentinel2_l1c": Optical(
         catalogued("sentinel2_l1c"), 10.0, 4, (6, 1, 1, 1, 2, 2, 2, 1, 2, 6, 6, 2, 2), 0.9,
@@ -116,7 +117,9 @@ SENSORS = {
 }  # fmt: skip
 
 
-def sensor_grid(world: World, pixel: float, bounds: tuple[float, float, float, float] | None = None, origin: float = 0.0) -> GeoBox:
+def sensor_grid(
+    world: World, pixel: float, bounds: tuple[float, float, float, float] | None = None, origin: float = 0.0
+) -> GeoBox:
     """The grid of all pixels of a sensor that lie whole within `bounds` (by default the world)."""
     west, south, east, north = world.bounds if bounds is None else bounds
     left = np.ceil(round((west - origin) / pixel, 6)) * pixel + origin
@@ -152,8 +155,8 @@ def observe(
         world: The world.
         sensor: Which sensor.
         moment: When.
-        grid: Pixels of the finest bands, on the sensor's lattice; by default all that lie within the world. Memory is that of this grid: use
-            windows of `sensor_grid` for large worlds (`save.write_image` does).
+        grid: Pixels of the finest bands, on the sensor's lattice; by default all that lie within the world. Memory
+            grows with this grid: take windows of `sensor_grid` of large worlds, as `save.write_raster` does.
         sky: Clouds; by default none.
         air: Atmosphere; by default clear.
     """

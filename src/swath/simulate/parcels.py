@@ -101,6 +101,8 @@ def _bent(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
 def _crops(at: np.ndarray, geometry: np.ndarray, seed: int) -> np.ndarray:
     names = np.array(list(CROPS), object)
     share = np.cumsum([CROPS[n].share for n in names])
-    crop = names[np.searchsorted(share / share[-1], noise.uniform(at[:, 0], at[:, 1], seed + 45)).clip(0, len(names) - 1)]
+    crop = names[
+        np.searchsorted(share / share[-1], noise.uniform(at[:, 0], at[:, 1], seed + 45)).clip(0, len(names) - 1)
+    ]
     # small leftovers are not worth ploughing
     return np.where(shapely.area(geometry) < 5000, "grassland", crop)

@@ -19,8 +19,10 @@ _FLOOR = {"house": 48.0, "apartments": 36.0, "farm": 60.0}
 
 
 def yields(world: World, year: int | None = None) -> pd.DataFrame:
-    """Yield of every parcel in a year, t/ha: the crop's mean, times vigour^1.3 (which the image shows as green cover),
-    times the weather of the season, times chance of 6 %.
+    """Yield of every parcel in a year, t/ha.
+
+    It is the crop's mean, times vigour^1.3 (which the image shows as green cover), times 0.7 + 0.5 of the soil's mean
+    wetness in the season, times chance of 6 %.
 
     Columns: `crop`, `area` m2, `vigour`, `water` (mean wetness of the soil in the 60 days before the harvest),
     `expected`, `yield`. Crops without a counted yield are left out.
@@ -54,8 +56,8 @@ def people(world: World) -> pd.Series:
 def disease(world: World, years: int = 3, lag: int = 4) -> pd.DataFrame:
     """Weekly cases of a mosquito-borne disease in each settlement.
 
-    Cases are negative binomial with mean people * exp(-9.6 + 2.6 wetness(week - lag) + 0.09 T(week - lag) + 0.5 reach of
-    wetland), dispersion 6. Columns: `settlement`, `week` (start), `cases`, `mean`, `wetness`, `temperature`, `people`,
+    Cases are negative binomial with mean people * exp(-9.6 + 2.6 wetness(week - lag) + 0.09 T(week - lag) + 0.5 marsh)
+    and dispersion 6. Columns: `settlement`, `week` (start), `cases`, `mean`, `wetness`, `temperature`, `people`,
     `marsh` (share of wetland and water within 1 km).
     """
     homes = people(world)
@@ -95,9 +97,10 @@ def trial(
 ) -> gpd.GeoDataFrame:
     """A study of `count` places whose treatment, outcome and effect depend on what an image of the place shows.
 
-    z1 is the standardised share of wood and z2 that of settlement in the square of `size` m around a place. Treatment is
-    given with chance logistic(confounded z1); tau = effect (1 + z2 / 2); Y = 1 + z1 + tau T + N(0, 1). `confounded=0` is a
-    randomised trial. Columns: `treated`, `outcome`, `tau`, `propensity`, `y0`, `y1`, `wood`, `settled`, `z1`, `z2`.
+    z1 is the standardised share of wood and z2 that of settlement in the square of `size` m around a place. Treatment
+    is given with chance logistic(confounded z1); tau = effect (1 + z2 / 2); Y = 1 + z1 + tau T + N(0, 1).
+    `confounded=0` is a randomised trial. Columns: `treated`, `outcome`, `tau`, `propensity`, `y0`, `y1`, `wood`,
+    `settled`, `z1`, `z2`.
     """
     rng = noise.rng(world.seed, "trial", seed)
     west, south, east, north = world.bounds
@@ -116,8 +119,8 @@ def trial(
     tau = effect * (1 + 0.5 * z2)
     y0 = 1 + z1 + rng.normal(0, 1, count)
     columns = {
-        "treated": treated, "outcome": y0 + tau * treated, "tau": tau, "propensity": propensity, "y0": y0, "y1": y0 + tau,
-        **shares, "z1": z1, "z2": z2,
+        "treated": treated, "outcome": y0 + tau * treated, "tau": tau, "propensity": propensity, "y0": y0,
+        "y1": y0 + tau, **shares, "z1": z1, "z2": z2,
     }  # fmt: skip
     return gpd.GeoDataFrame(columns, geometry=shapely.points(x, y), crs=world.config.crs)
 
@@ -125,8 +128,8 @@ def trial(
 def species(world: World, count: int = 2000, seed: int = 0) -> gpd.GeoDataFrame:
     """Visits to random places and whether a virtual species was met there.
 
-    Its chance is logistic(-1.2 + 2.2 in wood - 0.004 distance to water in m + 0.01 (elevation - 60)). Columns: `present`,
-    `chance`, `wood`, `water_distance`, `elevation`.
+    Its chance is logistic(-1.2 + 2.2 in wood - 0.004 distance to water in m + 0.01 (elevation - 60)). Columns:
+    `present`, `chance`, `wood`, `water_distance`, `elevation`.
     """
     rng = noise.rng(world.seed, "species", seed)
     west, south, east, north = world.bounds
@@ -140,6 +143,7 @@ def species(world: World, count: int = 2000, seed: int = 0) -> gpd.GeoDataFrame:
     height = world.terrain.height[row, col]
     chance = 1 / (1 + np.exp(1.2 - 2.2 * in_wood + 0.004 * away - 0.01 * (height - 60)))
     columns = {
-        "present": rng.random(count) < chance, "chance": chance, "wood": in_wood, "water_distance": away, "elevation": height,
+        "present": rng.random(count) < chance, "chance": chance, "wood": in_wood, "water_distance": away,
+        "elevation": height,
     }  # fmt: skip
     return gpd.GeoDataFrame(columns, geometry=points, crs=world.config.crs)

@@ -6,6 +6,7 @@ vertices are equal numbers.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from affine import Affine
-from scipy import ndimage, sparse
+from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import Delaunay
 
@@ -85,7 +86,7 @@ def arterials(
     for a, b in _gabriel(cells):
         major = (a < max(2, len(settlements) // 4)) and (b < max(2, len(settlements) // 4) or b >= len(settlements))
         path = _cheapest(cost, flat[a], flat[b])
-        for p, q in zip(path[:-1], path[1:], strict=True):
+        for p, q in itertools.pairwise(path):
             edge = (min(p, q), max(p, q))
             used[edge] = used.get(edge, False) or major
         cost.ravel()[path] *= 0.6
@@ -119,7 +120,9 @@ def streets(settlement: Settlement, through: gpd.GeoDataFrame, seed: int) -> gpd
     inner = settlement.hull.buffer(-6)
     main = shapely.union_all(through.geometry.to_numpy()) if len(through) else shapely.LineString()
     plain = lines_of(shapely.intersection(np.concatenate(drawn), inner))
-    noded = shapely.union_all(np.append(shapely.set_precision(plain, _GRID), shapely.set_precision(main, _GRID)), grid_size=_GRID)
+    noded = shapely.union_all(
+        np.append(shapely.set_precision(plain, _GRID), shapely.set_precision(main, _GRID)), grid_size=_GRID
+    )
     pieces = lines_of([shapely.line_merge(noded)])
     pieces = _split_at_junctions(pieces)
     owner = _owner(pieces, through)
@@ -144,7 +147,9 @@ def streets(settlement: Settlement, through: gpd.GeoDataFrame, seed: int) -> gpd
 
 def described(ways: gpd.GeoDataFrame, water: shapely.Geometry) -> gpd.GeoDataFrame:
     """`ways` with the OpenStreetMap columns `lanes`, `width`, `maxspeed`, `surface` and `bridge`."""
-    facts = pd.DataFrame([CLASSES[h] for h in ways["highway"]], columns=["lanes", "width", "maxspeed"], index=ways.index)
+    facts = pd.DataFrame(
+        [CLASSES[h] for h in ways["highway"]], columns=["lanes", "width", "maxspeed"], index=ways.index
+    )
     surface = np.where(ways["highway"] == "track", "gravel", "asphalt")
     bridge = np.where(shapely.intersects(ways.geometry.to_numpy(), water), "yes", "no")
     return ways.assign(**facts, surface=surface, bridge=bridge)
@@ -154,7 +159,9 @@ def road_graph(ways: np.ndarray) -> RoadGraph:
     """The graph of `ways` (lines): they meet at every vertex that two of them, or two ends, share."""
     start, end, owner = segments(ways)
     points = np.vstack([start, end])
-    _, place, inverse = np.unique(np.round(points / _GRID).astype(np.int64), axis=0, return_index=True, return_inverse=True)
+    _, place, inverse = np.unique(
+        np.round(points / _GRID).astype(np.int64), axis=0, return_index=True, return_inverse=True
+    )
     a, b = inverse[: len(start)].ravel(), inverse[len(start) :].ravel()
     degree = np.bincount(np.concatenate([a, b]), minlength=len(place))
     node = degree != 2
@@ -167,7 +174,8 @@ def road_graph(ways: np.ndarray) -> RoadGraph:
     closes = np.r_[opens[1:], len(start)] - 1
     coordinates = points[place]
     lines = np.array(
-        [shapely.linestrings(coordinates[np.r_[a[i : j + 1], b[j]]]) for i, j in zip(opens, closes, strict=True)], object
+        [shapely.linestrings(coordinates[np.r_[a[i : j + 1], b[j]]]) for i, j in zip(opens, closes, strict=True)],
+        object,
     )
     number = np.cumsum(node) - 1
     edges = np.stack([number[a[opens]], number[b[closes]]], -1)
@@ -177,6 +185,13 @@ def road_graph(ways: np.ndarray) -> RoadGraph:
 def rounded(lines: np.ndarray) -> np.ndarray:
     """`lines` with coordinates rounded to the centimetre."""
     return shapely.transform(lines, lambda points: np.round(points / _GRID) * _GRID)
+
+
+def markings(ways: gpd.GeoDataFrame) -> np.ndarray:
+    """Edge lines and the line between directions, 15 cm wide, of each way as one polygon."""
+    lines, half = ways.geometry.to_numpy(), ways["width"].to_numpy() / 2 - 0.4
+    parts = [lines, shapely.offset_curve(lines, half), shapely.offset_curve(lines, -half)]
+    return shapely.union_all(shapely.buffer(np.stack(parts), 0.12, cap_style="flat"), axis=0) if len(lines) else lines
 
 
 def _rasterised(shapes: np.ndarray, affine: Affine, shape: tuple[int, ...]) -> np.ndarray:
@@ -191,8 +206,11 @@ def _gates(cost: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Cells on the north, east and south border where roads leave the world, on cheap ground."""
     height, width = cost.shape
     gates = []
-    for row, col in ((np.zeros(width, int), np.arange(width)), (np.arange(height), np.full(height, width - 1)),
-                     (np.full(width, height - 1), np.arange(width))):
+    for row, col in (
+        (np.zeros(width, int), np.arange(width)),
+        (np.arange(height), np.full(height, width - 1)),
+        (np.full(width, height - 1), np.arange(width)),
+    ):
         price = cost[row, col] + rng.random(len(row)) * 0.8
         middle = slice(len(row) // 5, -len(row) // 5)
         pick = middle.start + int(np.argmin(price[middle]))
@@ -219,8 +237,12 @@ def _cheapest(cost: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Flat indices of the cheapest 8-connected path."""
     index = np.arange(cost.size).reshape(cost.shape)
     rows, cols, prices = [], [], []
-    for p, q, far in ((np.s_[:, :-1], np.s_[:, 1:], 1.0), (np.s_[:-1], np.s_[1:], 1.0),
-                      (np.s_[:-1, :-1], np.s_[1:, 1:], 1.4142), (np.s_[:-1, 1:], np.s_[1:, :-1], 1.4142)):
+    for p, q, far in (
+        (np.s_[:, :-1], np.s_[:, 1:], 1.0),
+        (np.s_[:-1], np.s_[1:], 1.0),
+        (np.s_[:-1, :-1], np.s_[1:, 1:], 1.4142),
+        (np.s_[:-1, 1:], np.s_[1:, :-1], 1.4142),
+    ):
         rows.append(index[p].ravel())
         cols.append(index[q].ravel())
         prices.append((far * (cost[p] + cost[q]) / 2).ravel())
@@ -265,13 +287,11 @@ def _cut_at_hulls(ways: gpd.GeoDataFrame, settlements: list[Settlement]) -> gpd.
     for s in settlements:
         near = np.flatnonzero(shapely.intersects(rest, s.hull))
         inside = shapely.intersection(rest[near], s.hull)
-        for way, parts in zip(near, inside, strict=True):
-            for line in lines_of([parts]):
-                frames.append((ways["highway"].iloc[way], s.index, line))
+        for way, parts in zip(near.tolist(), inside, strict=True):
+            frames += [(ways["highway"].iloc[way], s.index, line) for line in lines_of([parts])]
         rest[near] = shapely.difference(rest[near], s.hull)
     for way, parts in enumerate(rest):
-        for line in lines_of([parts]):
-            frames.append((ways["highway"].iloc[way], -1, line))
+        frames += [(ways["highway"].iloc[way], -1, line) for line in lines_of([parts])]
     table = pd.DataFrame(frames, columns=["highway", "settlement", "line"])
     lines = rounded(table["line"].to_numpy())
     return gpd.GeoDataFrame(table[["highway", "settlement"]], geometry=lines)[shapely.length(lines) > 0.05]

@@ -20,8 +20,9 @@ from swath.simulate import landcover as lc
 from swath.simulate import noise
 from swath.simulate.moment import Moment
 from swath.simulate.optical import averaged, finer, sensor_grid
+from swath.simulate.painting import paint
 from swath.simulate.spectra import MATERIALS
-from swath.simulate.surface import SOURCES, Surface, axes, paint
+from swath.simulate.surface import SOURCES, Surface, axes
 from swath.simulate.world import World
 
 #: sigma0 in dB at 38 degrees, VV and VH, by land-cover code 1..9 (ours).
@@ -116,7 +117,9 @@ def _sigma0(surface: Surface, radar: Radar) -> np.ndarray:
     share = {m: table.weights[:, MATERIALS.index(m)] for m in ("leaf", "soil", "wet_soil", "turbid_water", "snow")}
     crop = table.landcover == lc.CROP
     # crops scatter in their volume, bare soil by its wetness, flooded paddies like water
-    decibel[0, crop] += (2.0 * share["leaf"] - 2.0)[crop] + 4.0 * moment.wetness * (share["soil"] + share["wet_soil"])[crop]
+    decibel[0, crop] += (2.0 * share["leaf"] - 2.0)[crop] + 4.0 * moment.wetness * (share["soil"] + share["wet_soil"])[
+        crop
+    ]
     decibel[1, crop] += (5.0 * share["leaf"] - 4.0)[crop]
     decibel[:, crop] -= 8.0 * share["turbid_water"][crop]
     wet = np.isin(table.landcover, (lc.GRASS, lc.BARE))
@@ -217,7 +220,7 @@ def interferogram(
     days = abs((second.time - first.time).total_seconds()) / 86400
     coherence = stable ** (days / 12) * max(0.0, 1 - baseline / 5000) * damping
     x, y = axes(grid)
-    air = 0.0
+    air = np.zeros(grid.shape)
     for moment, sign in ((first, -1), (second, 1)):
         seed = noise.key(world.seed, "air", int(moment.time.timestamp())) % 2**40
         air = air + sign * 0.7 * noise.fractal(x, y, 8000, seed, 6, 0.45)
@@ -226,7 +229,9 @@ def interferogram(
     moved = np.broadcast_to(np.asarray(deformation, np.float32), grid.shape)
     true = 4 * np.pi / radar.wavelength * (moved + topographic) + air
     looks = 5 * radar.looks
-    spread = np.minimum(np.sqrt((1 - coherence**2) / (2 * looks * np.maximum(coherence, 0.02) ** 2)), np.pi / np.sqrt(3))
+    spread = np.minimum(
+        np.sqrt((1 - coherence**2) / (2 * looks * np.maximum(coherence, 0.02) ** 2)), np.pi / np.sqrt(3)
+    )
     col, row = (np.round(v / grid.affine.a - 0.5).astype(np.int64) for v in (x, y))
     seed = noise.key(world.seed, "phase", int(first.time.timestamp()), int(second.time.timestamp())) % 2**40
     draw = ndtri(np.clip(noise.uniform(col[None], row[:, None], seed), 1e-9, 1 - 1e-9))
@@ -234,7 +239,9 @@ def interferogram(
     return Interferogram(phase.astype(np.float32), true.astype(np.float32), coherence.astype(np.float32), moved, grid)
 
 
-def point_source(grid: GeoBox, centre: tuple[float, float], depth: float, volume: float, incidence: float = 38.0) -> np.ndarray:
+def point_source(
+    grid: GeoBox, centre: tuple[float, float], depth: float, volume: float, incidence: float = 38.0
+) -> np.ndarray:
     """Motion toward the sensor, m, over a point source of inflation (Mogi 1958), seen at an incidence angle.
 
     Args:

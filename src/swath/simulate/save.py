@@ -13,14 +13,12 @@ Everything is made and written by windows, so memory does not grow with the exte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
 import pyogrio
 import rasterio
 import yaml
@@ -33,33 +31,17 @@ from swath.errors import ConfigError, UnknownNameError
 from swath.files import replacing, write_text
 from swath.geo.grids import window_grid
 from swath.geo.windows import Window
-from swath.simulate import events, sar, truth, weather
 from swath.simulate import landcover as lc
+from swath.simulate import requests, sar, truth, weather
 from swath.simulate.clouds import Sky
 from swath.simulate.moment import Moment
 from swath.simulate.optical import SENSORS, observe, sensor_grid
+from swath.simulate.requests import Happening, Shot
 from swath.simulate.surface import ground
-from swath.simulate.world import LAYERS, Bounds, World, WorldConfig
+from swath.simulate.world import LAYERS, World, WorldConfig
 
 #: Edge of the windows in which pictures are made, pixels; a multiple of the tiles of the files.
 _BLOCK = 512
-
-
-@dataclass(frozen=True)
-class Shot:
-    """Pictures to take.
-
-    Attributes:
-        sensor: `sentinel1_grd_power` or a name in `optical.SENSORS`.
-        times: When, UTC.
-        bounds: Where; by default the world.
-        clouds: Share of the sky under cloud; None takes it from the weather of the day.
-    """
-
-    sensor: str
-    times: tuple[datetime, ...]
-    bounds: Bounds | None = None
-    clouds: float | None = 0.0
 
 
 #: What `simulate` shows of a world when it is not told.
@@ -74,19 +56,19 @@ def simulate(config: WorldConfig | Path | str | Mapping[str, Any], output: Path 
 
     Args:
         config: A YAML file or a mapping: the settings of `WorldConfig`; `images`, a list of `sensor`, `dates`
-            (`YYYY-MM-DD` or `MM-DD` of the world's year), `clouds` (0..1 or `weather`) and `bounds`; `events`, a list of
-            `kind` (`flood`, `fire`, `earthquake`, `tornado`, `felling`), `date` and their numbers; `layouts`, names in
+            (`YYYY-MM-DD` or `MM-DD` of the world's year), `clouds` (0..1 or `weather`) and `bounds`; `events`, a list
+            of `kind` (`flood`, `fire`, `earthquake`, `tornado`, `felling`), `date` and their numbers; `layouts`, names in
             `layouts.LAYOUTS`.
         output: A new or empty folder, or one that `simulate` has written before.
 
     Returns:
         The files written, `data.yaml` first.
     """
-    described = _described(config)
-    extra = {name: described.pop(name, None) for name in ("images", "events", "layouts")}
-    settings = WorldConfig.of(described)
-    shots = [_shot(entry, settings) for entry in extra["images"] or DEFAULT_SHOTS]
-    happenings = sorted((_event(entry, settings) for entry in extra["events"] or ()), key=lambda e: e[0])
+    settings_and_more = requests.described(config)
+    extra = {name: settings_and_more.pop(name, None) for name in ("images", "events", "layouts")}
+    settings = WorldConfig.of(settings_and_more)
+    shots = [requests.shot(entry, settings) for entry in extra["images"] or DEFAULT_SHOTS]
+    happenings = sorted((requests.event(entry, settings) for entry in extra["events"] or ()), key=lambda e: e[0])
     from swath.simulate.layouts import LAYOUTS
 
     if strange := sorted(set(extra["layouts"] or ()) - set(LAYOUTS)):
@@ -109,9 +91,7 @@ def simulate(config: WorldConfig | Path | str | Mapping[str, Any], output: Path 
     return [output / "data.yaml", output / "world.yaml", *written]
 
 
-def moment_after(
-    world: World, time: datetime, happenings: Sequence[tuple[datetime, Callable[[World, Moment], Moment]]] = ()
-) -> Moment:
+def moment_after(world: World, time: datetime, happenings: Sequence[Happening] = ()) -> Moment:
     """The moment at a time, in its weather, after all `happenings` before it."""
     moment = weather.moment_in(world, time)
     for when, happen in happenings:
@@ -124,19 +104,25 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
     """Write a picture, its labels and, where there are clouds, their mask (0 clear, 1 shadow, 2 cloud)."""
     cloud = shot.clouds
     if cloud is None:
-        cloud = float(weather.series(world, moment.time.year).loc[moment.time.strftime("%Y-%m-%d"), "cloud"])
+        cloud = float(weather.today(world, moment.time)["cloud"])
     sky = Sky(cover=cloud)
     image, labels = output / "images" / shot.sensor / f"{name}.tif", output / "labels" / f"{name}.tif"
     files = {"image": image, "labels": labels}
     if shot.sensor == sar.BANDS.sensor:
         grid = sensor_grid(world, 10.0, shot.bounds)
         write_raster(
-            image, grid, "float32", 2, lambda part: sar.backscatter(world, moment, grid=part).power, nodata=0.0, names=sar.BANDS.names
+            image,
+            grid,
+            "float32",
+            2,
+            lambda part: sar.backscatter(world, moment, grid=part).power,
+            nodata=0.0,
+            names=sar.BANDS.names,
         )
     else:
         camera = SENSORS[shot.sensor]
         grid = sensor_grid(world, camera.pixel, shot.bounds, camera.origin)
-        masks: dict[tuple[int, int], np.ndarray] = {}
+        masks: dict[tuple[float, float], np.ndarray] = {}
 
         def look(part: GeoBox) -> np.ndarray:
             seen = observe(world, camera, moment, part, sky)
@@ -148,7 +134,9 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
         )
         if cloud > 0:
             files["clouds"] = image.with_name(f"{name}.clouds.tif")
-            write_raster(files["clouds"], grid, "uint8", 1, lambda part: masks.pop((part.affine.c, part.affine.f))[None])
+            write_raster(
+                files["clouds"], grid, "uint8", 1, lambda part: masks.pop((part.affine.c, part.affine.f))[None]
+            )
     colours = {c: (*rgb, 255) for c, rgb in zip(lc.CLASSES.codes, lc.CLASSES.colours, strict=True)}
     fine = max(1, min(16, round(grid.affine.a / 2)))
     write_raster(
@@ -186,7 +174,8 @@ def write_raster(
     profile = {
         "driver": "GTiff", "height": grid.shape[0], "width": grid.shape[1], "count": count, "dtype": dtype,
         "crs": str(grid.crs), "transform": grid.affine, "nodata": nodata, "tiled": True, "blockxsize": 256,
-        "blockysize": 256, "compress": "deflate", "predictor": 3 if dtype.startswith("float") else 2, "bigtiff": "if_safer",
+        "blockysize": 256, "compress": "deflate", "predictor": 3 if dtype.startswith("float") else 2,
+        "bigtiff": "if_safer",
     }  # fmt: skip
     with replacing(path) as temporary:
         with rasterio.open(temporary, "w", **profile) as target:
@@ -201,7 +190,9 @@ def write_raster(
         factors = [2**k for k in range(1, 6) if min(grid.shape) >> k >= 128]
         if factors:
             with rasterio.open(temporary, "r+") as target:
-                target.build_overviews(factors, Resampling.nearest if colours or dtype == "uint8" else Resampling.average)
+                target.build_overviews(
+                    factors, Resampling.nearest if colours or dtype == "uint8" else Resampling.average
+                )
     return path
 
 
@@ -248,9 +239,16 @@ def _describe(files: Mapping[str, Path], grid: GeoBox, moment: Moment, world: Wo
     from swath.errors import MissingExtraError
     from swath.geo.stac import write_item
 
-    provenance = {"system": "swath.simulate", "weights": None, "inputs": [f"seed {world.config.seed}"], "version": __version__}
+    provenance = {
+        "system": "swath.simulate",
+        "weights": None,
+        "inputs": [f"seed {world.config.seed}"],
+        "version": __version__,
+    }
     try:
-        write_item(files["image"], grid=grid, provenance=provenance, time=moment.time, assets={"labels": files["labels"]})
+        write_item(
+            files["image"], grid=grid, provenance=provenance, time=moment.time, assets={"labels": files["labels"]}
+        )
     except MissingExtraError:
         return
 
@@ -271,84 +269,3 @@ def _data_yaml(pictures: Sequence[Mapping[str, str]]) -> str:
         },
         sort_keys=False,
     )
-
-
-def _described(config: WorldConfig | Path | str | Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(config, WorldConfig):
-        return dict(yaml.safe_load(config.to_yaml()))
-    if isinstance(config, Mapping):
-        return dict(config)
-    try:
-        found = yaml.safe_load(Path(config).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError("A world file cannot be read", got=str(error), expected="a YAML file") from error
-    if not isinstance(found, dict):
-        raise ConfigError("A world file holds no mapping", got=type(found).__name__, expected="`seed: 1` ...")
-    return found
-
-
-def _time(value: object, settings: WorldConfig, hour: float = 10.5) -> datetime:
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    text = value.isoformat() if isinstance(value, date) else str(value)
-    if len(text) == 5:
-        text = f"{settings.year}-{text}"
-    try:
-        stamp = pd.Timestamp(text)
-    except ValueError as error:
-        raise ConfigError("A date cannot be read", got=value, expected="YYYY-MM-DD or MM-DD") from error
-    stamp = stamp if stamp != stamp.normalize() else stamp + pd.Timedelta(hours=hour)
-    return stamp.tz_localize(UTC).to_pydatetime() if stamp.tzinfo is None else stamp.to_pydatetime()
-
-
-def _shot(entry: object, settings: WorldConfig) -> Shot:
-    if not isinstance(entry, Mapping) or "sensor" not in entry:
-        raise ConfigError("A picture needs a sensor", got=entry, expected="`- {sensor: sentinel2_l2a, dates: [06-10]}`")
-    if strange := sorted(set(entry) - {"sensor", "dates", "bounds", "clouds"}):
-        raise ConfigError("A picture has no such setting", got=", ".join(map(str, strange)), expected="sensor, dates, bounds, clouds")
-    known = (*SENSORS, sar.BANDS.sensor)
-    if entry["sensor"] not in known:
-        raise UnknownNameError(f"The simulator has no sensor '{entry['sensor']}'", expected=", ".join(known))
-    clouds = entry.get("clouds", 0.0)
-    bounds = entry.get("bounds")
-    try:
-        share = None if clouds == "weather" else float(clouds)
-        box = None if bounds is None else tuple(float(b) for b in bounds)
-    except (TypeError, ValueError) as error:
-        raise ConfigError("A picture has an unusable setting", got=error) from error
-    if share is not None and not 0 <= share < 1:
-        raise ConfigError("The cloud cover of a picture is out of range", got=share, expected="0 to 1, or `weather`")
-    if box is not None and (len(box) != 4 or box[0] >= box[2] or box[1] >= box[3]):
-        raise ConfigError("The bounds of a picture are unusable", got=bounds, expected="[west, south, east, north]")
-    times = tuple(_time(d, settings) for d in entry.get("dates", ["06-20"]))
-    return Shot(str(entry["sensor"]), times, box, share)  # type: ignore[arg-type]
-
-
-def _event(entry: object, settings: WorldConfig) -> tuple[datetime, Callable[[World, Moment], Moment]]:
-    if not isinstance(entry, Mapping) or "kind" not in entry or "date" not in entry:
-        raise ConfigError("An event needs a kind and a date", got=entry, expected="`- {kind: flood, date: 06-15, level: 4}`")
-    numbers = {k: v for k, v in entry.items() if k not in ("kind", "date")}
-    west, south, east, north = settings.bounds
-    middle = (west + east) / 2, (south + north) / 2
-    kinds: dict[str, tuple[dict[str, Any], Callable[..., Callable[[World, Moment], Moment]]]] = {
-        "flood": ({"level": 4.0}, lambda level: lambda w, m: events.flooded(w, m, float(level))),
-        "fire": (
-            {"start": middle, "hours": 6.0},
-            lambda start, hours: lambda w, m: events.burned(w, m, tuple(start), float(hours)),
-        ),
-        "earthquake": (
-            {"magnitude": 6.5, "epicentre": middle},
-            lambda magnitude, epicentre: lambda w, m: events.damaged(m, events.earthquake(w, float(magnitude), tuple(epicentre))),
-        ),
-        "tornado": (
-            {"path": [[west, middle[1]], [east, middle[1]]], "strength": 3.0},
-            lambda path, strength: lambda w, m: events.damaged(m, events.tornado(w, np.array(path, float), strength=float(strength))),
-        ),
-        "felling": ({"share": 0.05}, lambda share: lambda w, m: events.felled(w, m, float(share))),
-    }
-    if entry["kind"] not in kinds:
-        raise UnknownNameError(f"There is no event '{entry['kind']}'", expected=", ".join(kinds))
-    defaults, build = kinds[entry["kind"]]
-    if strange := sorted(set(numbers) - set(defaults)):
-        raise ConfigError(f"A {entry['kind']} has no such setting", got=", ".join(strange), expected=", ".join(defaults))
-    return _time(entry["date"], settings, 0.5), build(**{**defaults, **numbers})

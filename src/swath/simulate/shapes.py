@@ -84,6 +84,14 @@ def segments(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return points[:-1][joined], points[1:][joined], owner[1:][joined]
 
 
+def long_sides(shapes: np.ndarray) -> np.ndarray:
+    """Direction of the long side of each shape's smallest rectangle, radians."""
+    corners = shapely.get_coordinates(shapely.oriented_envelope(shapes)).reshape(-1, 5, 2)
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1]
+    long_ = np.where((np.hypot(*first.T) >= np.hypot(*second.T))[:, None], first, second)
+    return np.arctan2(long_[:, 1], long_[:, 0])
+
+
 def _cut_corners(points: np.ndarray, closed: bool, rounds: int) -> np.ndarray:
     for _ in range(rounds):
         if len(points) < 3:

@@ -91,7 +91,12 @@ def sensors(world: World) -> list[Panel]:
     when = moment.at(world, 172)
     wide, near = around(world, 2000), around(world, 200)
     panels = []
-    for name, extent in (("sentinel2_l2a", wide), ("sentinel2_l1c", wide), ("landsat8", wide), ("planetscope4", around(world, 600))):
+    for name, extent in (
+        ("sentinel2_l2a", wide),
+        ("sentinel2_l1c", wide),
+        ("landsat8", wide),
+        ("planetscope4", around(world, 600)),
+    ):
         camera = SENSORS[name]
         air = Atmosphere(aerosol=0.35) if name == "sentinel2_l1c" else None
         seen = observe(world, camera, when, sensor_grid(world, camera.pixel, extent, camera.origin), air=air)
@@ -121,7 +126,10 @@ def sensors(world: World) -> list[Panel]:
     cube = hyperspectral.observe(world, when, coarse, (cloud,), hyperspectral.bands(30.0))
     nm = np.array([b.wavelength for b in cube.bands])
     pick = [int(np.argmin(np.abs(nm - w))) for w in (650, 550, 470)]
-    panels += [("spectrometer radiance", stretched(cube.radiance[pick])), ("methane, ppm m", stretched(cloud.column, 0, 1500))]
+    panels += [
+        ("spectrometer radiance", stretched(cube.radiance[pick])),
+        ("methane, ppm m", stretched(cloud.column, 0, 1500)),
+    ]
     panels.append(("thermal, noon", stretched(thermal.temperature(world, sensor_grid(world, 10, wide), when))))
     night = moment.at(world, 172, 23.0)
     panels.append(("thermal, night", stretched(thermal.temperature(world, sensor_grid(world, 10, wide), night))))
@@ -172,12 +180,13 @@ def happenings(world: World) -> list[Panel]:
     camera = SENSORS["sentinel2_l2a"]
     grid = sensor_grid(world, 10, wide)
     panels = [("before", coloured(observe(world, camera, before, grid)))]
-    for name in ("flood", "fire", "felling"):
-        panels.append((name, coloured(observe(world, camera, after[name], grid))))
+    panels += [(name, coloured(observe(world, camera, after[name], grid))) for name in ("flood", "fire", "felling")]
     close = sensor_grid(world, 0.5, near)
     panels.append(("before", coloured(observe(world, SENSORS["rgb"], before, close))))
-    for name in ("tornado", "earthquake", "flood"):
-        panels.append((name, coloured(observe(world, SENSORS["rgb"], after[name], close))))
+    panels += [
+        (name, coloured(observe(world, SENSORS["rgb"], after[name], close)))
+        for name in ("tornado", "earthquake", "flood")
+    ]
     return panels
 
 

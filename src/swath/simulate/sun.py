@@ -1,4 +1,4 @@
-"""Where the sun stands (low-precision formulas of the Astronomical Almanac; good to 0.01 degree, without refraction)."""
+"""Where the sun stands: low-precision formulas of the Astronomical Almanac, good to 0.01 degree, no refraction."""
 
 from __future__ import annotations
 

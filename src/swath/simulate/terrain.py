@@ -119,7 +119,7 @@ def _floodplains(height: np.ndarray, upstream: np.ndarray, cell: float) -> np.nd
 
 
 def above_rivers(terrain: Terrain, rivers: np.ndarray) -> np.ndarray:
-    """Height above the nearest of `rivers` (bool `[H, W]`) along the flow, m `[H, W]`; infinite where none is reached."""
+    """Height above the next of `rivers` (bool `[H, W]`) along the flow, m `[H, W]`; infinite where none is reached."""
     ends = terrain.receiver == np.arange(terrain.receiver.size)
     reached = _follow(np.where(rivers.ravel(), 1.0, 0.0), np.where(rivers.ravel() | ends, 0.0, 1.0), terrain.receiver)
     hand = _hand(terrain.height, terrain.receiver, rivers.ravel() | ends)

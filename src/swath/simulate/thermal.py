@@ -16,8 +16,9 @@ from swath.sensors.bands import Band, Bands
 from swath.simulate import noise
 from swath.simulate.moment import Moment
 from swath.simulate.optical import averaged, finer
+from swath.simulate.painting import paint
 from swath.simulate.spectra import MATERIALS
-from swath.simulate.surface import axes, paint
+from swath.simulate.surface import axes
 from swath.simulate.world import World
 
 THERMAL_BANDS = Bands("thermal", (Band("B10", "K", 10895.0, nodata=0.0),))
@@ -36,7 +37,9 @@ _THERMAL = {
 }  # fmt: skip
 
 
-def temperature(world: World, grid: GeoBox, moment: Moment, air: float = 293.0, fine: int = 4, noise_k: float = 0.2) -> np.ndarray:
+def temperature(
+    world: World, grid: GeoBox, moment: Moment, air: float = 293.0, fine: int = 4, noise_k: float = 0.2
+) -> np.ndarray:
     """Brightness temperature at 11 um, K `[H, W]` float32.
 
     Args:
@@ -82,7 +85,9 @@ def night_lights(world: World, grid: GeoBox, blur: float = 0.8) -> np.ndarray:
     lamps = np.zeros(small.shape, np.float32)
     ways = world.layer("roads", (west, south, east, north))
     ways = ways[ways["highway"] != "track"]
-    ways = ways[(ways["highway"] == "residential") | (ways["settlement"].fillna(-1) >= 0 if "settlement" in ways else False)]
+    ways = ways[
+        (ways["highway"] == "residential") | (ways["settlement"].fillna(-1) >= 0 if "settlement" in ways else False)
+    ]
     if len(ways):
         lit = np.where(ways["highway"] == "residential", 14.0, 26.0).astype(np.float32)
         lamps = features.rasterize(
@@ -93,6 +98,11 @@ def night_lights(world: World, grid: GeoBox, blur: float = 0.8) -> np.ndarray:
         at = shapely.get_coordinates(shapely.centroid(houses.geometry.to_numpy()))
         col, row = ~small.affine @ (at[:, 0], at[:, 1])
         inside = (col >= 0) & (col < small.shape[1]) & (row >= 0) & (row < small.shape[0])
-        power = 6.0 * houses["building:levels"].to_numpy()[inside] * shapely.area(houses.geometry.to_numpy()[inside]) / size**2
+        power = (
+            6.0
+            * houses["building:levels"].to_numpy()[inside]
+            * shapely.area(houses.geometry.to_numpy()[inside])
+            / size**2
+        )
         np.add.at(lamps, (row[inside].astype(int), col[inside].astype(int)), power.astype(np.float32))
     return (ndimage.gaussian_filter(averaged(lamps, factor), blur) + 0.15).astype(np.float32)

@@ -32,8 +32,10 @@ _DENSITY = {"primary": 22.0, "secondary": 9.0, "residential": 14.0, "track": 0.3
 
 
 def vehicles(world: World, bounds: Bounds, time: datetime) -> gpd.GeoDataFrame:
-    """Vehicles that touch `bounds`: oriented rectangles with `kind`, `heading` (degrees clockwise from north),
-    `parked`, `colour`, `height` m. Their index is unique in the world at that time.
+    """Vehicles that touch `bounds`, as oriented rectangles.
+
+    Columns: `kind`, `heading` (degrees clockwise from north), `parked`, `colour`, `height` m. Their index is unique in
+    the world at that time.
     """
     ways = world.layer("roads", bounds)
     lines = ways.geometry.to_numpy()
@@ -85,8 +87,9 @@ def vehicles(world: World, bounds: Bounds, time: datetime) -> gpd.GeoDataFrame:
 
 
 def ships(world: World, time: datetime, bounds: Bounds | None = None) -> gpd.GeoDataFrame:
-    """Ships at sea: hull polygons with `kind`, `heading` (degrees clockwise from north), `speed` m/s, `colour`,
-    `height` m. Each sails up and down a straight line that stays in open water.
+    """Ships at sea, as outlines of their hulls; each sails up and down a straight line in open water.
+
+    Columns: `kind`, `heading` (degrees clockwise from north), `speed` m/s, `colour`, `height` m, `length` m.
     """
     sea = shapely.union_all(world.water.sea).buffer(-40)
     rng = noise.rng(world.seed, "ships")
@@ -110,7 +113,9 @@ def ships(world: World, time: datetime, bounds: Bounds | None = None) -> gpd.Geo
         rows.append((number, kind, length, ratio * length, height, first[0], speed, phase, colour))
     if not rows:
         return gpd.GeoDataFrame({"kind": [], "heading": [], "speed": [], "colour": [], "height": []}, geometry=[])
-    number_, kinds, length_, width_, height_, line_, speed_, phase_, colour_ = (np.array(c, object) for c in zip(*rows, strict=True))
+    number_, kinds, length_, width_, height_, line_, speed_, phase_, colour_ = (
+        np.array(c, object) for c in zip(*rows, strict=True)
+    )
     span = shapely.length(line_) - length_.astype(float)
     # up and down: a triangle wave of time
     travelled = (phase_.astype(float) * 2 * span + speed_.astype(float) * time.timestamp()) % (2 * span)
@@ -154,8 +159,15 @@ def wakes(fleet: gpd.GeoDataFrame) -> np.ndarray:
             1,
         )
         arms.append(shapely.polygons(turned(points, angle[:, None]) + centre[:, None]))
-    stern = np.stack([np.stack([-0.4 * length, 0.05 * length], -1), np.stack([-0.4 * length - 0.8 * reach, 0.07 * length], -1),
-                      np.stack([-0.4 * length - 0.8 * reach, -0.07 * length], -1), np.stack([-0.4 * length, -0.05 * length], -1)], 1)
+    stern = np.stack(
+        [
+            np.stack([-0.4 * length, 0.05 * length], -1),
+            np.stack([-0.4 * length - 0.8 * reach, 0.07 * length], -1),
+            np.stack([-0.4 * length - 0.8 * reach, -0.07 * length], -1),
+            np.stack([-0.4 * length, -0.05 * length], -1),
+        ],
+        1,
+    )
     arms.append(shapely.polygons(turned(stern, angle[:, None]) + centre[:, None]))
     made = shapely.union_all(np.stack(arms), axis=0)
     made[reach <= 0] = shapely.Polygon()

@@ -1,7 +1,8 @@
 """Trees: every crown with species group, height and biomass.
 
-Crown diameter follows height by CD = 0.75 H^0.8, a tenth more for broadleaf, a quarter less for conifers (ours). Biomass above ground follows Jucker et
-al. 2017 (Global Change Biology 23): AGB = 0.016 (H CD)^2.013 kg for broadleaf, 0.109 (H CD)^1.790 kg for conifers.
+Crown diameter follows height by CD = 0.75 H^0.8, a tenth more for broadleaf, a quarter less for conifers (ours).
+Biomass above ground follows Jucker et al. 2017 (Global Change Biology 23): AGB = 0.016 (H CD)^2.013 kg for broadleaf,
+0.109 (H CD)^1.790 kg for conifers.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def scattered(
     made = frame(x, y, height, conifer, kind)
     if not len(avoid) or not len(made):
         return made
-    near = shapely.STRtree(avoid).query(made.geometry.to_numpy(), "dwithin", distance=made["crown"].to_numpy() / 2 + 0.5)[0]
+    near = shapely.STRtree(avoid).query(
+        made.geometry.to_numpy(), "dwithin", distance=made["crown"].to_numpy() / 2 + 0.5
+    )[0]
     return made.drop(index=np.unique(near)).reset_index(drop=True)
 
 

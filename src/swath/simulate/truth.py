@@ -19,7 +19,8 @@ from swath.simulate import landcover as lc
 from swath.simulate import roads
 from swath.simulate.moment import Moment
 from swath.simulate.optical import averaged, finer
-from swath.simulate.surface import SOURCES, Surface, ground, paint
+from swath.simulate.painting import paint
+from swath.simulate.surface import SOURCES, Surface, ground
 from swath.simulate.world import Bounds, World
 
 
@@ -100,8 +101,10 @@ def instances(surface: Surface, layer: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def density(points: np.ndarray, grid: GeoBox, spread: float = 2.0) -> np.ndarray:
-    """Density map `[H, W]` float32 of `points` `[N, 2]` (x, y); each adds one, spread by a Gaussian in pixels that is
-    reflected at the border, so that the sum is the number of points in the picture.
+    """Density map `[H, W]` float32 of `points` `[N, 2]` (x, y).
+
+    Each point adds one, spread by a Gaussian in pixels that is reflected at the border, so that the sum is the number
+    of points in the picture.
     """
     col, row = ~grid.affine @ (points[:, 0], points[:, 1])
     inside = (col >= 0) & (col < grid.shape[1]) & (row >= 0) & (row < grid.shape[0])
@@ -188,13 +191,16 @@ def change(world: World, grid: GeoBox, first: Moment, second: Moment) -> Change:
             captions.append(f"About {areas[name] / 1e4:.1f} hectares are now {text}.")
     if not captions:
         captions.append("The scene is the same as before.")
-    return Change(
-        a, b, a != b, built, hurt, areas["flooded"], areas["burned"], areas["cleared"], tuple(captions)
-    )
+    return Change(a, b, a != b, built, hurt, areas["flooded"], areas["burned"], areas["cleared"], tuple(captions))
 
 
 def misaligned(
-    things: gpd.GeoDataFrame, rng: np.random.Generator, shift: float = 4.0, own: float = 0.7, turn: float = 1.5, lost: float = 0.08
+    things: gpd.GeoDataFrame,
+    rng: np.random.Generator,
+    shift: float = 4.0,
+    own: float = 0.7,
+    turn: float = 1.5,
+    lost: float = 0.08,
 ) -> gpd.GeoDataFrame:
     """A copy of polygons as a stale, badly placed map has it, with the truth of what was done to each.
 
@@ -278,7 +284,9 @@ def lane_graph(world: World, bounds: Bounds | None = None) -> LaneGraph:
     back = pairs["edge"] == pairs["edge_next"]
     pairs = pairs[~back | (degree[pairs["end"]] == 1)]
     lanes = gpd.GeoDataFrame(
-        table[["way", "highway", "forward", "number", "width", "maxspeed"]], geometry=table["line"].to_numpy(), crs=ways.crs
+        table[["way", "highway", "forward", "number", "width", "maxspeed"]],
+        geometry=table["line"].to_numpy(),
+        crs=ways.crs,
     )
     return LaneGraph(lanes, pairs[["row", "row_next"]].to_numpy())
 

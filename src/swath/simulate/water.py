@@ -43,8 +43,9 @@ class Water:
 
 
 def river_width(upstream: np.ndarray) -> np.ndarray:
-    """Bankfull width, m, of a stream that drains `upstream` km2: w = 2.2 A^0.5 (hydraulic geometry, Leopold and
-    Maddock 1953; the factor is ours).
+    """Bankfull width, m, of a stream that drains `upstream` km2.
+
+    w = 2.2 A^0.5 (hydraulic geometry, Leopold and Maddock 1953; the factor is ours).
     """
     return 2.2 * np.sqrt(upstream)
 

@@ -6,6 +6,7 @@ Temperature is a yearly wave plus an autoregressive anomaly; rain is a two-state
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -54,9 +55,18 @@ def series(world: World, year: int | None = None, latitude: float = 48.0) -> pd.
         held = float(np.clip(held + rain[day] - falls + melt - demand, 0, _BUCKET))
         water[day], snow[day] = held, pack
     cloud = np.clip(np.where(wet, rng.beta(4, 2, days), rng.beta(1.2, 3.2, days)), 0, 1)
-    leaf = np.clip(np.where(wet, 9 + 3 * rng.random(days), 2 + 4 * rng.random(days)) + 4 * (water / _BUCKET - 0.5), 0, 24)
+    leaf = np.clip(
+        np.where(wet, 9 + 3 * rng.random(days), 2 + 4 * rng.random(days)) + 4 * (water / _BUCKET - 0.5), 0, 24
+    )
     columns = {"temperature": temperature, "rain": rain, "wetness": water / _BUCKET, "snow": snow, "cloud": cloud}
     return pd.DataFrame({**columns, "leaf_wetness": leaf}, index=date).round(2)
+
+
+def today(world: World, time: datetime) -> dict[str, float]:
+    """Weather of the day of a UTC `time`, by column of `series`."""
+    days = series(world, time.year)
+    row = days.to_numpy(float)[time.timetuple().tm_yday - 1]
+    return dict(zip(days.columns, row.tolist(), strict=True))
 
 
 def moment_in(world: World, time: datetime) -> Moment:
@@ -64,12 +74,10 @@ def moment_in(world: World, time: datetime) -> Moment:
 
     The line is where the season's snow would just have melted: it sinks with the pack at 300 m.
     """
-    from dataclasses import replace
-
     time = in_utc(time)
-    today = series(world, time.year).loc[time.strftime("%Y-%m-%d")]
-    line = 300 + today["temperature"] / _LAPSE * 0.6 - 12 * today["snow"] if today["snow"] > 0 else np.inf
-    return replace(on(world, time), wetness=float(today["wetness"]), snow_line=float(line))
+    now = today(world, time)
+    line = 300 + now["temperature"] / _LAPSE * 0.6 - 12 * now["snow"] if now["snow"] > 0 else np.inf
+    return replace(on(world, time), wetness=now["wetness"], snow_line=line)
 
 
 def calendar(first: datetime, days: int, revisit: float, hour: float = 10.5) -> list[datetime]:

@@ -84,9 +84,13 @@ class WorldConfig:
         try:
             crs = CRS.from_user_input(self.crs)
         except CRSError as error:
-            raise ConfigError("The CRS of a world is unknown", got=self.crs, expected="for example EPSG:32632") from error
+            raise ConfigError(
+                "The CRS of a world is unknown", got=self.crs, expected="for example EPSG:32632"
+            ) from error
         if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
-            raise ConfigError("A world needs a projected CRS in metres", got=self.crs, expected="for example EPSG:32632")
+            raise ConfigError(
+                "A world needs a projected CRS in metres", got=self.crs, expected="for example EPSG:32632"
+            )
 
     @classmethod
     def of(cls, described: WorldConfig | Path | str | dict[str, Any]) -> WorldConfig:
@@ -102,7 +106,9 @@ class WorldConfig:
             raise ConfigError("A world file holds no mapping", got=type(described).__name__, expected="`seed: 1` ...")
         known = {f.name: f.type for f in fields(cls)}
         if strange := sorted(set(described) - set(known)):
-            raise ConfigError("A world has no such setting", got=", ".join(map(str, strange)), expected=", ".join(known))
+            raise ConfigError(
+                "A world has no such setting", got=", ".join(map(str, strange)), expected=", ".join(known)
+            )
         convert: dict[str, Any] = {"int": int, "float": float, "str": str}
         try:
             return cls(**{name: convert[str(known[name])](value) for name, value in described.items()})
@@ -225,16 +231,17 @@ class World:
         water_of = {"sea": "sea", "river": "river", "pond": "pond"}
         name = np.concatenate([np.full(len(v), k, object) for k, v in kinds.items()])
         return gpd.GeoDataFrame(
-            {"natural": np.where(np.isin(name, list(water_of)), "water", name), "water": [water_of.get(n) for n in name]},
+            {
+                "natural": np.where(np.isin(name, list(water_of)), "water", name),
+                "water": [water_of.get(n) for n in name],
+            },
             geometry=np.concatenate(list(kinds.values())),
         )
 
     @property
     def _waterways(self) -> gpd.GeoDataFrame:
         kind = np.where(self.water.widths > 8, "river", "stream")
-        return gpd.GeoDataFrame(
-            {"waterway": kind, "width": np.round(self.water.widths, 1)}, geometry=self.water.rivers
-        )
+        return gpd.GeoDataFrame({"waterway": kind, "width": np.round(self.water.widths, 1)}, geometry=self.water.rivers)
 
     def _make_town(self, index: int) -> dict[str, gpd.GeoDataFrame]:
         settlement = self.settlements[index]
@@ -246,7 +253,7 @@ class World:
         houses["landuse"] = _containing(houses, town)
         carriage = shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2)
         avoid = np.concatenate([houses.geometry.to_numpy(), carriage, near])
-        bounds = tuple(float(b) for b in settlement.hull.bounds)
+        bounds = settlement.hull.bounds
         green = []
         for use, spacing, share in (("residential", 9.0, 0.3), ("park", 9.0, 0.6), ("commercial", 14.0, 0.3)):
             areas = town.geometry.to_numpy()[(town["landuse"] == use).to_numpy()]
@@ -296,7 +303,9 @@ class World:
         single = trees.scattered(bounds, scrub, np.array([], object), 12.0, 0.35, "scrub", self.seed + 5)
         margins = np.concatenate([fields.geometry.to_numpy(), tracks.geometry.buffer(2).to_numpy()])
         hedges = trees.scattered(bounds, open_land, margins, 7.0, 0.5, "hedge", self.seed + 6)
-        hedges = hedges[noise.fractal_at(hedges.geometry.x.to_numpy(), hedges.geometry.y.to_numpy(), 250, self.seed + 7, 2) > 0.35]
+        hedges = hedges[
+            noise.fractal_at(hedges.geometry.x.to_numpy(), hedges.geometry.y.to_numpy(), 250, self.seed + 7, 2) > 0.35
+        ]
         unit = {
             "landuse": yard_frame,
             "parcels": fields,
@@ -314,7 +323,9 @@ class World:
         west, south, east, north = bounds
         inner = (points[:, 0] > west) & (points[:, 0] < east) & (points[:, 1] > south) & (points[:, 1] < north)
         ahead = np.r_[points[1:], points[-1:]] - points
-        middle = np.r_[False, (owner[1:-1] == owner[:-2]) & (owner[1:-1] == owner[2:]), False] if len(owner) > 2 else inner
+        middle = (
+            np.r_[False, (owner[1:-1] == owner[:-2]) & (owner[1:-1] == owner[2:]), False] if len(owner) > 2 else inner
+        )
         cells = np.round(points * 100).astype(np.int64)
         luck = noise.uniform(cells[:, 0], cells[:, 1], self.seed + 91)
         chosen = np.flatnonzero(inner & middle & (luck < 0.07))
@@ -327,10 +338,12 @@ class World:
         clear = shapely.contains(free, shapely.buffer(shapely.points(yards), 52)) if len(yards) else np.array([], bool)
         yards, chosen, direction, normal = yards[clear], chosen[clear], direction[clear], normal[clear]
         ends = yards - normal * 18
-        lines = roads.rounded(shapely.linestrings(np.stack([points[chosen], ends], 1))) if len(yards) else []
+        lines = roads.rounded(shapely.linestrings(np.stack([points[chosen], ends], 1)))
         tracks = gpd.GeoDataFrame({"highway": np.full(len(yards), "track", object)}, geometry=lines)
         # the yard looks away from the road
-        facing = direction + np.where(normal[:, 0] * -np.sin(direction) + normal[:, 1] * np.cos(direction) > 0, 0, np.pi)
+        facing = direction + np.where(
+            normal[:, 0] * -np.sin(direction) + normal[:, 1] * np.cos(direction) > 0, 0, np.pi
+        )
         made = buildings.farms(yards, facing, self.seed, bounds, self.config.year)
         # a farm that stands in another farm's yard is left out whole
         if len(yards) > 1:
