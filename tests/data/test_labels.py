@@ -96,7 +96,7 @@ def test_label_rasters_need_the_right_bands(tmp_path):
     with pytest.raises(DataError, match="palette"):
         RasterLabels.open(flat, CLASSES, {(0, 0, 0): 1})
     with pytest.raises(DataError, match="no class"):
-        RasterLabels(open_raster(flat), CLASSES, {(0, 0, 0): 3}, np.zeros((1, 3), np.uint8))
+        RasterLabels(open_raster(flat), CLASSES, {(0, 0, 0): 3}, np.zeros((1 << 16, 3), np.uint8))
 
 
 def test_a_label_without_crs_is_not_laid_on_a_map(tmp_path):

@@ -46,7 +46,7 @@ class RasterLabels:
         source: One band of codes, or of places in a palette, or three bands of 8-bit colour.
         classes: Legend; invalid pixels and ignored codes are no labels.
         colours: The code of each colour, where classes are told by colour; codes may be ignored ones.
-        palette: Colours `[n, 3]` of the numbers of a single band.
+        palette: Colours `[65536, 3]` of the numbers of a single band.
 
     Raises:
         DataError: If the source has another number of bands, or `colours` name a code that is no class.
@@ -70,7 +70,7 @@ class RasterLabels:
         if expected == 3 and source.dtype != np.uint8:
             raise DataError(f"{source.name} is no 8-bit colour", got=source.dtype, expected="uint8")
         self.name = source.name
-        self._source, self._classes, self._palette = source, classes, palette
+        self._source = source
         of_code = {code: index for index, code in enumerate(classes.codes)} | dict.fromkeys(classes.ignored, IGNORE)
         if colours is None:
             self._legend = of_code
@@ -79,6 +79,8 @@ class RasterLabels:
                 raise DataError("A colour stands for a code that is no class", got=strange, expected=list(of_code))
             self._legend = {int(_packed(np.array(rgb))): of_code[code] for rgb, code in colours.items()}
         self._coloured = colours is not None
+        self._palette = None if palette is None else _packed(palette)
+        self._of_palette = None if self._palette is None else _look_up(self._palette, self._legend)
 
     @classmethod
     def open(
@@ -111,20 +113,21 @@ class RasterLabels:
             GridError: If either the raster or `grid` has no CRS.
         """
         values, inside = warp(self._source, grid, "nearest")
-        if not self._coloured:
-            numbers = values[0]
-        elif self._palette is None:
-            numbers = _packed(np.moveaxis(values, 0, -1))
+        if self._of_palette is not None:
+            labels = self._of_palette[values[0]]
         else:
-            numbers = _packed(self._palette)[values[0]]
-        labels = _look_up(numbers, self._legend)
+            labels = _look_up(_packed(np.moveaxis(values, 0, -1)) if self._coloured else values[0], self._legend)
         labels[~inside] = IGNORE
         unknown = labels == _UNKNOWN
         if unknown.any():
-            self._refuse(numbers[unknown])
+            self._refuse(values[:, unknown])
         return labels
 
-    def _refuse(self, strange: np.ndarray) -> None:
+    def _refuse(self, values: np.ndarray) -> None:
+        """Raise the error that names stored `values` `[bands, n]` outside of the legend."""
+        strange = values[0] if self._palette is None else self._palette[values[0]]
+        if len(values) == 3:
+            strange = _packed(values.T)
         found, counts = np.unique(strange, return_counts=True)
         show = "#{:06x}".format if self._coloured else str
         order = np.argsort(-counts, kind="stable")[:8]
@@ -335,7 +338,7 @@ def _palette(path: str) -> np.ndarray:
         raise DataError(
             f"{path} has neither three bands nor a palette", expected="colours that tell classes"
         ) from error
-    colours = np.zeros((max(table) + 1, 3), np.uint8)
+    colours = np.zeros((1 << 16, 3), np.uint8)
     colours[list(table)] = [rgba[:3] for rgba in table.values()]
     return colours
 
