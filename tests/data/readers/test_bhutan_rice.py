@@ -30,6 +30,15 @@ def _write(root, names=RGBN):
     return written
 
 
+def _same_points(scene, values, classes):
+    """Whether a table holds these points, in any order."""
+    found = _all(scene)
+    assert found[1].all()
+    rows = np.column_stack([found[0][:, :, 0].T, found[2][:, 0]]).astype(np.float32)
+    expected = np.column_stack([values, classes]).astype(np.float32)
+    np.testing.assert_array_equal(rows[np.lexsort(rows.T)], expected[np.lexsort(expected.T)])
+
+
 def _all(scene):
     window = Window(0, 0, *scene.grid.shape)
     values, valid = scene.layers["image"].read(window)
@@ -47,10 +56,7 @@ def test_points_are_read_as_written(tmp_path, features, names):
     assert data.bands["image"].names == tuple(names)
     assert {scene.id: scene.part for scene in data} == {"training": "train", "testing": "test", "validation": "val"}
     for scene in data:
-        values, valid, labels = _all(scene)
-        assert valid.all()
-        np.testing.assert_array_equal(values[:, :, 0].T, written[scene.id][0])
-        np.testing.assert_array_equal(labels[:, 0], written[scene.id][1])
+        _same_points(scene, *written[scene.id])
         assert scene.grid.crs is None
     assert data.facts["records"] == {"training": 70, "validation": 20, "testing": 10}
 
@@ -58,7 +64,7 @@ def test_points_are_read_as_written(tmp_path, features, names):
 def test_fewer_features_may_be_read_than_are_there(tmp_path):
     written = _write(tmp_path, [*RADAR, *ELEVATION, *RGBN])
     scene = read_bhutan_rice(tmp_path, "RGBN")[0]
-    np.testing.assert_array_equal(_all(scene)[0][:, :, 0].T, written["training"][0][:, -8:])
+    _same_points(scene, written["training"][0][:, -8:], written["training"][1])
 
 
 def test_points_of_an_earlier_part_are_dropped(tmp_path):
@@ -71,8 +77,7 @@ def test_points_of_an_earlier_part_are_dropped(tmp_path):
     data = read_bhutan_rice(tmp_path)
     assert data.facts["duplicates dropped"] == {"training": 0, "validation": 0, "testing": 6}
     test = next(scene for scene in data if scene.part == "test")
-    np.testing.assert_array_equal(_all(test)[0][:, :, 0].T, values[6:])
-    np.testing.assert_array_equal(_all(test)[2][:, 0], classes[6:])
+    _same_points(test, values[6:], classes[6:])
     kept = read_bhutan_rice(tmp_path, duplicates="keep")
     assert next(scene for scene in kept if scene.part == "test").grid.shape == (10, 1)
 
@@ -83,7 +88,16 @@ def test_several_files_of_a_folder_follow_one_another(tmp_path):
     write_records(tmp_path / "training" / "b.tfrecord", values[4:], classes[4:])
     data = read_bhutan_rice(tmp_path)
     assert len(data) == 1
-    np.testing.assert_array_equal(_all(data[0])[0][:, :, 0].T, values)
+    _same_points(data[0], values, classes)
+
+
+def test_tables_are_shuffled_always_in_the_same_way(tmp_path):
+    values, classes = _points(np.random.default_rng(1), 300)
+    classes.sort()  # as Earth Engine exports strata
+    write_records(tmp_path / "training" / "a.tfrecord.gz", values, classes)
+    first, second = (_all(read_bhutan_rice(tmp_path)[0])[2][:, 0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert min(len(np.unique(first[start : start + 32])) for start in range(0, 288, 32)) >= 4
 
 
 def _patches(rng, count, edge=16):
@@ -137,7 +151,8 @@ def test_unfit_records_are_told(tmp_path, spoil, error, message):
 def test_counts_are_read_with_their_scale(tmp_path):
     values, classes = _points(np.random.default_rng(0), 20)
     write_records(tmp_path / "training" / "t.tfrecord.gz", np.round(values * 10_000), classes)
-    np.testing.assert_allclose(_all(read_bhutan_rice(tmp_path, scale=1e-4)[0])[0][:, :, 0].T, values, atol=1e-4)
+    found = _all(read_bhutan_rice(tmp_path, scale=1e-4)[0])[0][:, :, 0].T
+    np.testing.assert_allclose(np.sort(found, axis=0), np.sort(values, axis=0), atol=1e-4)
 
 
 @pytest.mark.parametrize("code", [7, 1.5, np.nan])

@@ -96,8 +96,7 @@ def read_bhutan_rice(
         scale: Factor from stored numbers to reflectance; exports of counts need 1e-4.
 
     Returns:
-        Scenes `training`, ... of points, `[features, points, 1]`, to be trained with patches of one pixel; or
-        `training/0`, ... of patches.
+        Scenes `training`, ... of points, `[features, points, 1]`, shuffled; or `training/0`, ... of patches.
 
     Raises:
         ReadError: If the layout is not there, or a file is missing or damaged.
@@ -135,11 +134,7 @@ def read_bhutan_rice(
     }
     if duplicates == "drop":
         ordered, facts["duplicates dropped"] = _without_duplicates(ordered)
-    scenes = [
-        _scene(folder, np.ascontiguousarray(np.moveaxis(found[:, :, 0], 0, 1)), bands, parts[folder])
-        for folder, found in ordered.items()
-        if len(found)
-    ]
+    scenes = [_scene(folder, _table(found), bands, parts[folder]) for folder, found in ordered.items() if len(found)]
     return Collection(tuple(scenes), CLASSES, "Bhutan rice", facts)
 
 
@@ -207,6 +202,15 @@ class _Codes:
             codes = self._codes[inside.slices]
             labels[inside.relative_to(window).slices] = CLASSES.to_index(codes, self.name)
         return labels
+
+
+def _table(points: np.ndarray) -> np.ndarray:
+    """Points `[n, features + class, 1, 1]` as one column of pixels `[features + class, n, 1]`.
+
+    They are shuffled, always in the same way: exports are sorted by class, and patches take neighbouring rows.
+    """
+    shuffled = points[np.random.default_rng(0).permutation(len(points)), :, :, 0]
+    return np.ascontiguousarray(np.moveaxis(shuffled, 0, 1))
 
 
 def _without_duplicates(records: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, int]]:
