@@ -12,10 +12,11 @@ from pyproj import Geod, Transformer
 
 import tiny
 from swath.data.classes import Classes
-from swath.data.labels import RasterLabels, VectorLabels
+from swath.data.labels import RasterLabels
 from swath.data.scenes import PARTS, Collection, Scene
 from swath.data.sources import ArraySource
 from swath.data.splits import split_by_block, split_by_group, split_by_source, split_by_time, split_fixed
+from swath.data.vectorlabels import VectorLabels
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import pixel_grid
 from swath.geo.windows import Window, whole

@@ -35,13 +35,14 @@ from swath.data import splits
 from swath.data.checks import check_collection, combined
 from swath.data.classes import Classes
 from swath.data.description import Description, LayerDescription, patterns, read_description
-from swath.data.labels import RasterLabels, VectorLabels
+from swath.data.labels import RasterLabels
 from swath.data.matching import Companions, Match, match_files
 from swath.data.raster import RasterSource, open_raster
 from swath.data.readers import read_layout
 from swath.data.scenes import PARTS, Collection, Labels, Scene
 from swath.data.sources import Source
 from swath.data.stack import StackSource
+from swath.data.vectorlabels import VectorLabels
 from swath.errors import ConfigError, DataError, ReadError, SwathError
 from swath.geo.grids import require_crs
 from swath.sensors.bands import Bands
