@@ -75,6 +75,7 @@ class Network(nn.Module):
         self.net = net
 
     def forward(self, batch: Mapping[str, Any]) -> Tensor:
+        """Probabilities `[B, K, height, width]`."""
         return self.net(batch["image"] / 5000).float().softmax(1)
 
 
@@ -115,7 +116,9 @@ def bare(path: Path, net: nn.Module) -> Spent:
     found = scene(path)
     plan = Plan(found.grid.shape, TILE, OVERLAP, BATCH)
     wall = processor = 0.0
-    for batch in Batches(Collection((found,)), plan.places(), part=None, patch=TILE, batch=BATCH, threads=1, prefetch=1):
+    for batch in Batches(
+        Collection((found,)), plan.places(), part=None, patch=TILE, batch=BATCH, threads=1, prefetch=1
+    ):
         images = batch["image"] / 5000
         time.sleep(0.002)  # the reading thread comes to rest
         spent = timed(partial(net, images))
@@ -129,9 +132,15 @@ def swath(path: Path, net: nn.Module, output: Path, precision: Any) -> Spent:
     asked = [outputs.class_map(output / f"swath-{precision}.tif", LEGEND)]
     return timed(
         lambda: apply(
-            network, scene(path), asked, tile=TILE, overlap=OVERLAP / TILE, batch=BATCH, precision=precision,
+            network,
+            scene(path),
+            asked,
+            tile=TILE,
+            overlap=OVERLAP / TILE,
+            batch=BATCH,
+            precision=precision,
             progress=False,
-        )  # fmt: skip
+        )
     )
 
 
@@ -277,7 +286,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
             results["ratios"] = show(spent)
             results["spent"] = {name: [asdict(v) for v in values] for name, values in spent.items()}
             results["peak MB"] = {k: peak(path, Path(temporary), unet, k) for k in ("bare", "swath", "naive loop")}
-            print("\npeak memory over the base, MB: " + ", ".join(f"{k} {v:.0f}" for k, v in results["peak MB"].items()))
+            print(
+                "\npeak memory over the base, MB: " + ", ".join(f"{k} {v:.0f}" for k, v in results["peak MB"].items())
+            )
         results["peak MB by rows"] = {}
         for rows in options.rows:
             tall = build(folder / f"tall-{rows}-{options.cols}.tif", rows, options.cols)

@@ -174,14 +174,14 @@ def test_a_killed_run_goes_on_and_gives_the_same_file(tmp_path: Path) -> None:
     here = str(Path(__file__).parent)
     run = subprocess.Popen([sys.executable, "-c", _SLOW_RUN.format(here=here, pause=0.05), str(tmp_path / "v.tif")])
     chunks = tmp_path / ".v.tif.partial"
-    while run.poll() is None and len(list(chunks.glob("0*.rows"))) < 2:
+    while run.poll() is None and len(list(chunks.glob("0*.rows"))) < 3:
         time.sleep(0.02)
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     assert not (tmp_path / "v.tif").exists()
     asked = [outputs.values(tmp_path / "v.tif", ("a", "b"), "1")]
     report = apply(identity, random_scene(3000, 300), asked, tile=128, progress=False)
-    assert report.resumed >= 1024
+    assert 768 <= report.resumed < 3000
     apply(
         identity,
         random_scene(3000, 300),

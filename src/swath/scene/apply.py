@@ -1,37 +1,30 @@
-"""Applying a model to a scene of any size: one pass, all outputs, and a run that goes on after a kill.
-
-Finished rows are kept in chunks of `BLOCK` rows in a folder beside the first output; a chunk is whole or absent. When
-all are there, they become Cloud-Optimised GeoTIFFs under their final names, and the folder goes away.
-"""
+"""Applying a model to a scene of any size: one pass, all outputs, and a run that goes on after a kill."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import imagecodecs
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from swath import __version__
-from swath.errors import DataError, WriteError
-from swath.files import write_bytes, write_text
-from swath.geo.cog import BLOCK, describe_bands, write_cog
+from swath.errors import ConfigError, DataError, ReadError
+from swath.geo.cog import describe_bands, write_cog
 from swath.geo.grids import shape_of
 from swath.geo.stac import write_item
+from swath.scene.distributed import compute_on
 from swath.scene.plan import Blend, Plan, fingerprint
 from swath.scene.precision import Agreement, choose_precision
-from swath.scene.stream import Model, Rows, finished_rows
+from swath.scene.store import Store
+from swath.scene.stream import Model, finished_rows
 
 if TYPE_CHECKING:
-    from swath.data.loader import Skipped
     from swath.data.scenes import Scene
     from swath.scene.outputs import RasterOutput
 
@@ -43,15 +36,15 @@ class Report:
     Attributes:
         paths: Rasters that were written.
         tiles: Tiles of the plan.
-        resumed: First row that was computed; rows above it lay there from an earlier run.
-        skipped: Patches that could not be read.
+        resumed: Rows that lay there from an earlier run.
+        skipped: Tiles that could not be read, with the reason.
         agreement: How far reduced precision agreed with fp32, where that was asked.
     """
 
     paths: list[Path] = field(default_factory=list)
     tiles: int = 0
     resumed: int = 0
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     agreement: Agreement | None = None
 
 
@@ -68,10 +61,15 @@ def apply(
     device: str = "cpu",
     threads: int = 2,
     on_error: Literal["raise", "skip"] = "raise",
+    engine: Literal["threads", "dask"] = "threads",
+    scheduler: str | None = None,
     progress: bool = True,
     provenance: Mapping[str, Any] | None = None,
 ) -> Report:
     """Apply a model to a scene and write outputs.
+
+    What is finished stands in the folder `.OUTPUT.partial` until all is; the same call after a kill goes on from there
+    and gives the same files. While it runs, the process's cache of decoded blocks holds only what the next tiles need.
 
     Args:
         model: A batch of physical values (`docs/design.md`, contract 3) to scores `[B, K, height, width]`.
@@ -86,151 +84,98 @@ def apply(
         device: Where the model stands.
         threads: Threads that read.
         on_error: Whether a block that cannot be read ends the run, or stays invalid and is listed.
+        engine: `threads` of this process, or the workers of a `dask` cluster.
+        scheduler: Address of the cluster's scheduler; its workers see the scene and the outputs under the same paths.
         progress: Whether to show a bar on a terminal.
         provenance: How the model came to be: `system`, `weights`, ...; goes into the STAC items.
 
     Raises:
+        ConfigError: If an option is out of range.
         ReadError: If the scene cannot be read or changes under the run.
         DataError: If the scene has no valid pixel.
         WriteError: If an output cannot be written.
+        RunError: If the cluster cannot be reached or gives up.
     """
+    if not outputs or not 0 <= overlap < 1 or (engine == "dask") != (scheduler is not None):
+        raise ConfigError(
+            "A scene cannot be mapped so",
+            got=f"{len(outputs)} outputs, overlap {overlap}, engine {engine}, scheduler {scheduler}",
+            expected="an output, an overlap from 0 to below 1, and a scheduler for the engine dask only",
+        )
     plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch, blend)
     report = Report(tiles=len(plan.tiling))
     chosen, report.agreement = choose_precision(model, scene, plan, precision, device)
     work = {
         "outputs": [[str(o.path), list(o.band_names), str(o.dtype)] for o in outputs],
         "precision": chosen,
+        "on_error": on_error,
         "provenance": dict(provenance or {}),
     }
-    store = _Chunks(outputs, fingerprint(plan, scene, work))
-    report.resumed = store.begin(plan.shape[0])
-    with ThreadPoolExecutor(1, "swath-write") as writer, _bar(progress, report.tiles, plan, report.resumed) as advance:
-        if report.resumed < plan.shape[0]:
-            rows = finished_rows(
-                model, scene, plan, first=report.resumed, threads=threads, device=device, precision=chosen,
-                on_error=on_error, skipped=report.skipped, advance=advance,
-            )  # fmt: skip
-            pending: Future[None] | None = None
-            for block in _in_blocks(rows, plan.shape[0]):
-                if pending is not None:
-                    pending.result()
-                pending = writer.submit(store.add, block)
-            if pending is not None:
-                pending.result()
-    if not store.any_valid:
+    mark = fingerprint(plan, scene, work)
+    store = Store(outputs, plan.shape, mark)
+    store.begin()
+    missing = store.missing()
+    report.resumed = plan.shape[0] - sum(map(len, missing))
+    make_rows = partial(
+        finished_rows, model, scene, plan, threads=threads, device=device, precision=chosen, on_error=on_error
+    )
+    with _bar(progress, sum(len(plan.tiles(rows.start, rows.stop)) for rows in missing)) as advance:
+        if scheduler is not None:
+            compute_on(scheduler, make_rows, store, missing, advance)
+        else:
+            for rows in missing:
+                store.fill(make_rows(first=rows.start, stop=rows.stop, advance=advance))
+    if fingerprint(plan, scene, work) != mark:
+        raise ReadError(
+            f"Scene {scene.id} has changed while it was read", fix="Start again, and leave the data alone during a run"
+        )
+    any_valid, report.skipped = store.summary()
+    if not any_valid:
         store.remove()
-        raise DataError(f"Scene {scene.id} has no valid pixel", fix="Check its nodata value and its bands")
+        raise DataError(
+            f"Scene {scene.id} has no valid pixel",
+            got=f"{len(report.skipped)} tiles that could not be read" if report.skipped else None,
+            fix="Check its nodata value and its bands",
+        )
     told = {
         **dict(provenance or {}),
         "inputs": {name: source.name for name, source in scene.layers.items()},
         "version": __version__,
         "tile": tile, "overlap": overlap, "blend": blend, "precision": chosen,
         **({"agreement with fp32": report.agreement.to_dict()} if report.agreement else {}),
-        **({"skipped": [f"{s.scene} {s.window}: {s.reason}" for s in report.skipped]} if report.skipped else {}),
+        **({"skipped": report.skipped} if report.skipped else {}),
     }  # fmt: skip
     for number, output in enumerate(outputs):
-        write_cog(
-            output.path, store.rows(number, plan.shape), scene.grid, count=len(output.band_names), dtype=output.dtype,
-            nodata=output.nodata, band_names=output.band_names, legend=output.legend, overviews=output.overviews,
-            tags={"SWATH_VERSION": __version__, "SWATH_SYSTEM": str(told.get("system", ""))},
-        )  # fmt: skip
-        legend = {
-            code: {"name": n, "colour": "#{:02x}{:02x}{:02x}".format(*c)}
-            for code, (n, c) in (output.legend or {}).items()
-        }
-        nodata = None if np.isnan(output.nodata) else output.nodata
-        write_item(
-            output.path,
-            grid=scene.grid,
-            provenance={"system": None, "weights": None, **told},
-            time=scene.time,
-            bands=describe_bands(output.band_names, output.dtype, nodata, output.unit),
-            classes=legend or None,
-        )
+        _write(output, store.read(number), scene, told)
         report.paths.append(output.path)
     store.remove()
     return report
 
 
-def _in_blocks(rows: Iterator[Rows], height: int) -> Iterator[Rows]:
-    """The same rows in blocks that begin at multiples of `BLOCK` rows."""
-    held: list[Rows] = []
-    for part in rows:
-        rest = part
-        while len(rest.valid):
-            stop = min((rest.row // BLOCK + 1) * BLOCK, height) - rest.row
-            held.append(Rows(rest.row, rest.scores[:, :stop], rest.valid[:stop]))
-            if rest.row + len(held[-1].valid) in (height, (rest.row // BLOCK + 1) * BLOCK):
-                yield _joined(held)
-                held = []
-            rest = Rows(rest.row + stop, rest.scores[:, stop:], rest.valid[stop:])
-
-
-def _joined(parts: list[Rows]) -> Rows:
-    classes = max(len(p.scores) for p in parts)  # rows without a valid pixel may not know how many
-    scores = [np.broadcast_to(p.scores, (classes, *p.valid.shape)) for p in parts]
-    return Rows(parts[0].row, np.concatenate(scores, 1), np.concatenate([p.valid for p in parts]))
-
-
-class _Chunks:
-    """Finished blocks of rows of all outputs, compressed, one file each, in a folder beside the first output."""
-
-    def __init__(self, outputs: Sequence[RasterOutput], mark: str) -> None:
-        first = outputs[0].path
-        self._outputs, self._mark = outputs, mark
-        self.folder = first.with_name(f".{first.name}.partial")
-        self.any_valid = False
-
-    def begin(self, height: int) -> int:
-        """The first row that is not there yet; what another plan left behind is removed."""
-        known = self.folder / "plan.json"
-        try:
-            found = json.loads(known.read_text("utf-8"))
-        except (OSError, ValueError):
-            found = {}
-        if found.get("fingerprint") != self._mark:
-            self.remove()
-            write_text(known, json.dumps({"fingerprint": self._mark}))
-        row = 0
-        while row < height and self._path(row).is_file():
-            self.any_valid |= self._path(row).read_bytes()[:1] == b"1"
-            row += BLOCK
-        return min(row, height)
-
-    def add(self, block: Rows) -> None:
-        """Keep one block: a byte that says whether any pixel is valid, then each output's bytes, compressed."""
-        stored = [np.ascontiguousarray(o.stored(block.scores, block.valid)) for o in self._outputs]
-        packed = [imagecodecs.zstd_encode(a.tobytes(), level=1) for a in stored]
-        self.any_valid |= bool(block.valid.any())
-        head = b"1" if block.valid.any() else b"0"
-        sizes = np.array([len(p) for p in packed], np.int64).tobytes()
-        write_bytes(self._path(block.row), b"".join([head, sizes, *packed]))
-
-    def rows(self, number: int, shape: tuple[int, int]) -> Iterator[np.ndarray]:
-        """Stored numbers `[bands, rows, width]` of one output, block by block."""
-        output = self._outputs[number]
-        for row in range(0, shape[0], BLOCK):
-            data = self._path(row).read_bytes()
-            sizes = np.frombuffer(data, np.int64, len(self._outputs), 1)
-            start = 1 + sizes.nbytes + int(sizes[:number].sum())
-            plain = imagecodecs.zstd_decode(data[start : start + int(sizes[number])])
-            height = min(BLOCK, shape[0] - row)
-            yield np.frombuffer(plain, output.dtype).reshape(len(output.band_names), height, shape[1])
-
-    def remove(self) -> None:
-        """Remove the folder."""
-        try:
-            if self.folder.exists():
-                shutil.rmtree(self.folder)
-        except OSError as error:
-            raise WriteError(f"Cannot remove {self.folder}", got=error.strerror) from error
-
-    def _path(self, row: int) -> Path:
-        return self.folder / f"{row:08d}.rows"
+def _write(output: RasterOutput, rows: Iterator[np.ndarray], scene: Scene, provenance: Mapping[str, Any]) -> None:
+    """Write one raster and its STAC item."""
+    write_cog(
+        output.path, rows, scene.grid, count=len(output.band_names), dtype=output.dtype, nodata=output.nodata,
+        band_names=output.band_names, legend=output.legend, overviews=output.overviews,
+        tags={"SWATH_VERSION": __version__, "SWATH_SYSTEM": str(provenance.get("system", ""))},
+    )  # fmt: skip
+    legend = {
+        code: {"name": name, "colour": "#{:02x}{:02x}{:02x}".format(*colour)}
+        for code, (name, colour) in (output.legend or {}).items()
+    }
+    nodata = None if np.isnan(output.nodata) else output.nodata
+    write_item(
+        output.path,
+        grid=scene.grid,
+        provenance={"system": None, "weights": None, **provenance},
+        time=scene.time,
+        bands=describe_bands(output.band_names, output.dtype, nodata, output.unit),
+        classes=legend or None,
+    )
 
 
 @contextmanager
-def _bar(progress: bool, tiles: int, plan: Plan, first: int) -> Iterator[Callable[[int], None]]:
+def _bar(progress: bool, tiles: int) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal; yields what is told of finished tiles."""
     console = Console(stderr=True)
     if not (progress and console.is_terminal):
@@ -238,6 +183,5 @@ def _bar(progress: bool, tiles: int, plan: Plan, first: int) -> Iterator[Callabl
         return
     columns = (TextColumn("tiles"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        done = plan.first_tile(first) if first < plan.shape[0] else tiles
-        task = bar.add_task("", total=tiles, completed=done)
+        task = bar.add_task("", total=tiles)
         yield lambda count: bar.advance(task, count)

@@ -16,9 +16,14 @@ from swath.data.samplers import Places
 from swath.errors import ConfigError
 from swath.geo.grids import shape_of
 from swath.geo.tiling import Tiling, weights
+from swath.geo.windows import Window
 
 if TYPE_CHECKING:
     from swath.data.scenes import Scene
+    from swath.data.sources import Source
+
+#: Windows along the diagonal, and their edge in pixels, by which an array or a remote file is known again.
+_PROBES, _PROBE = 5, 32
 
 Blend = Literal["cosine", "linear", "crop"]
 
@@ -54,17 +59,20 @@ class Plan:
         """The tiles, row by row."""
         return Tiling(self.shape, self.tile, self.overlap)
 
-    def places(self, first: int = 0) -> Places:
-        """The tiles from the number `first` on, as places of a collection's only scene."""
-        rows, cols = self.tiling.starts
-        top, left = (a.ravel()[first:] for a in np.meshgrid(rows, cols, indexing="ij"))
-        return Places(np.zeros(len(top), np.int64), top, left, self.tile)
+    def tiles(self, first: int, stop: int) -> range:
+        """The tiles that rows `first` to `stop` need, in whole batches: as in a whole run, so all comes out alike."""
+        starts, across = self.tiling.starts[0], len(self.tiling.starts[1])
+        begin = next(i for i, start in enumerate(starts) if start + self.tile > first)
+        end = next((i for i, start in enumerate(starts) if start >= stop), len(starts))
+        full = -(-end * across // self.batch) * self.batch
+        return range(begin * across // self.batch * self.batch, min(full, len(self.tiling)))
 
-    def first_tile(self, row: int) -> int:
-        """The tile to begin with so that all rows from `row` on come out as in a whole run: batches fall alike."""
-        starts = self.tiling.starts[0]
-        needed = next(i for i, start in enumerate(starts) if start + self.tile > row)
-        return needed * len(self.tiling.starts[1]) // self.batch * self.batch
+    def places(self, tiles: range | None = None) -> Places:
+        """Tiles, by default all, as places of a collection's only scene."""
+        rows, cols = self.tiling.starts
+        numbers = np.arange(len(self.tiling)) if tiles is None else np.asarray(tiles)
+        top, left = np.array(rows)[numbers // len(cols)], np.array(cols)[numbers % len(cols)]
+        return Places(np.zeros(len(numbers), np.int64), top, left, self.tile)
 
     def weights(self) -> np.ndarray:
         """Weight of each pixel of a tile, `[tile, tile]`, for blends by weights."""
@@ -76,7 +84,7 @@ def fingerprint(plan: Plan, scene: Scene, work: Mapping[str, Any]) -> str:
     layers = {
         name: {
             "name": source.name, "affine": tuple(source.grid.affine), "shape": shape_of(source.grid),
-            "crs": str(source.grid.crs), "bands": [asdict(band) for band in source.bands], "file": _stamp(source.name),
+            "crs": str(source.grid.crs), "bands": [asdict(band) for band in source.bands], "state": _state(source),
         }
         for name, source in scene.layers.items()
     }  # fmt: skip
@@ -84,9 +92,16 @@ def fingerprint(plan: Plan, scene: Scene, work: Mapping[str, Any]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _stamp(name: str) -> tuple[int, int] | None:
+def _state(source: Source) -> object:
+    """What changes when the pixels do: size and time of a file; elsewhere a hash of some of the pixels."""
     try:
-        status = Path(name).stat()
+        status = Path(source.name).stat()
     except OSError:
-        return None
+        height, width = shape_of(source.grid)
+        found = hashlib.sha256()
+        for share in np.linspace(0, 1, _PROBES):
+            window = Window(int(share * max(0, height - _PROBE)), int(share * max(0, width - _PROBE)), _PROBE, _PROBE)
+            for values in source.read(window):
+                found.update(np.ascontiguousarray(values).tobytes())
+        return found.hexdigest()
     return status.st_size, status.st_mtime_ns

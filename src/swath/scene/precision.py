@@ -75,7 +75,7 @@ def compare(model: Model, scene: Scene, plan: Plan, device: str) -> Agreement:
         valid = batch["valid"][0].numpy()
         if not valid.any():
             continue
-        exact, fast = (run(model, batch, device, p)[0][:, valid] for p in ("fp32", "bf16"))
+        exact, fast = (run(model, batch, device, p)[0].cpu().numpy()[:, valid] for p in ("fp32", "bf16"))
         same += int((exact.argmax(0) == fast.argmax(0)).sum())
         apart += float(np.abs(exact - fast).mean(0).sum())
         low, high, count = min(low, float(exact.min())), max(high, float(exact.max())), count + int(valid.sum())

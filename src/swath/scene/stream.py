@@ -5,15 +5,19 @@ Only the rows that later tiles still add to are held, so memory does not grow wi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
+from swath.data.blocks import default_cache
 from swath.data.loader import Batches, Skipped
 from swath.data.scenes import Collection
+from swath.geo.windows import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +28,13 @@ if TYPE_CHECKING:
 #: A batch (see `docs/design.md`, contract 3) to scores `[B, K, height, width]`.
 Model = Callable[[Mapping[str, Any]], "Tensor"]
 
+#: Height of the blocks of most files.
+_COMMON_BLOCK = 512
+#: The cache keeps what so many rows of tiles need, so that no block is decoded twice.
+_ROWS_KEPT = 3
+
+_cache_is_small = threading.Lock()
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -31,13 +42,26 @@ class Rows:
 
     Attributes:
         row: The first of them.
-        scores: Blended scores `[K, height, width]`, float32.
+        scores: Blended scores `[K, height, width]`, float32; one band of zeros above the first valid tile.
         valid: Which pixels count, `[height, width]`.
+        skipped: Tiles that could not be read since the rows before.
     """
 
     row: int
     scores: np.ndarray
     valid: np.ndarray
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def stop(self) -> int:
+        """First row below."""
+        return self.row + len(self.valid)
+
+    def between(self, first: int, stop: int) -> Rows:
+        """Those of them that lie from row `first` to above row `stop`."""
+        top, bottom = max(self.row, first), min(self.stop, stop)
+        part = slice(top - self.row, max(bottom, top) - self.row)
+        return replace(self, row=top, scores=self.scores[:, part], valid=self.valid[part])
 
 
 def finished_rows(
@@ -51,10 +75,9 @@ def finished_rows(
     device: str = "cpu",
     precision: Literal["fp32", "bf16"] = "fp32",
     on_error: Literal["raise", "skip"] = "raise",
-    skipped: list[Skipped] | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Rows]:
-    """Rows `first` to `stop` of a model's scores on a scene, from top to bottom.
+    """Rows `first` to `stop` of a model's scores on a scene, from top to bottom, bit for bit those of a whole run.
 
     Args:
         model: What is applied.
@@ -65,41 +88,42 @@ def finished_rows(
         threads: Threads that read.
         device: Where the model stands.
         precision: Of the model's arithmetic.
-        on_error: Whether a block that cannot be read ends the run, or its tile is invalid and listed in `skipped`.
-        skipped: Takes what was skipped.
+        on_error: Whether a block that cannot be read ends the run, or its tile is invalid and listed.
         advance: Is told how many tiles are done since the last call.
     """
     stop = plan.shape[0] if stop is None else stop
     across = len(plan.tiling.starts[1])
-    begin = plan.first_tile(first)
+    tiles = plan.tiles(first, stop)
     batches = Batches(
-        Collection((replace(scene, labels=None, part=None),)), plan.places(begin), part=None, patch=plan.tile,
+        Collection((replace(scene, labels=None, part=None),)), plan.places(tiles), part=None, patch=plan.tile,
         batch=plan.batch, threads=threads, on_error=on_error, pin=device.startswith("cuda"),
     )  # fmt: skip
-    blender = _Blender(plan, begin // across)
-    number = begin
-    for batch in batches:
-        scores = run(model, batch, device, precision) if batch["valid"].any() else None
-        for i, valid in enumerate(batch["valid"].numpy()):
-            blender.add(number, None if scores is None else scores[i], valid)
-            number += 1
-            if number % across == 0:
-                finished = blender.leave(number // across - 1)
-                if (cut := _between(finished, first, stop)) is not None:
-                    yield cut
-                if finished.row + len(finished.valid) >= stop:
+    blender = _Blender(plan, tiles.start // across, device)
+    number, told = tiles.start, 0
+    with _small_cache(scene, plan) as settle:
+        for batch in batches:
+            scores = run(model, batch, device, precision) if batch["valid"].any() else None
+            advance(len(batch["valid"]))
+            for i, valid in enumerate(batch["valid"].numpy()):
+                blender.add(number, None if scores is None else scores[i], valid)
+                number += 1
+                if number % across:
+                    continue
+                settle()
+                finished = blender.leave(number // across - 1).between(first, stop)
+                if len(finished.valid):
+                    yield replace(finished, skipped=tuple(batches.skipped[told:]))
+                    told = len(batches.skipped)
+                if finished.stop >= stop:
                     return
-        advance(len(batch["valid"]))
-        if skipped is not None:
-            skipped[:] = batches.skipped
 
 
 @torch.inference_mode()
-def run(model: Model, batch: Mapping[str, Any], device: str, precision: Literal["fp32", "bf16"]) -> np.ndarray:
-    """Scores `[B, K, height, width]`, float32, of one batch."""
+def run(model: Model, batch: Mapping[str, Any], device: str, precision: Literal["fp32", "bf16"]) -> Tensor:
+    """Scores `[B, K, height, width]`, float32, of one batch, on `device`."""
     moved = {key: _move(value, device) for key, value in batch.items()}
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
-        return np.asarray(model(moved).float().cpu().numpy())
+        return model(moved).float()
 
 
 def _move(value: Any, device: str) -> Any:
@@ -110,71 +134,80 @@ def _move(value: Any, device: str) -> Any:
     return moved.contiguous(memory_format=torch.channels_last) if moved.ndim == 4 else moved
 
 
+@contextmanager
+def _small_cache(scene: Scene, plan: Plan) -> Iterator[Callable[[], None]]:
+    """Let the cache of decoded blocks hold no more than the next tiles need, and give it its budget back in the end.
+
+    Yields what is to be called when a row of tiles is done: blocks that it needed tell how large blocks are.
+    """
+    if not _cache_is_small.acquire(blocking=False):  # by another thread of this process
+        yield lambda: None
+        return
+    cache = default_cache()
+    budget = cache.budget
+    pixel = sum(len(source.bands) * source.dtype.itemsize for source in scene.layers.values())
+    least = pixel * plan.shape[1] * (plan.tile + 2 * _COMMON_BLOCK)
+    cache.clear()
+
+    def settle() -> None:
+        if cache.budget == budget:
+            cache.resize(min(budget, max(least, _ROWS_KEPT * cache.used)))
+
+    try:
+        yield settle
+    finally:
+        cache.resize(budget)
+        _cache_is_small.release()
+
+
 class _Blender:
-    """The rows that tiles still add to: as many as a tile is high."""
+    """The rows that tiles still add to: as many as a tile is high. They stand where the model does."""
 
-    def __init__(self, plan: Plan, tile_row: int) -> None:
-        self._plan, self._tiling = plan, plan.tiling
-        self._weights = plan.weights()
+    def __init__(self, plan: Plan, tile_row: int, device: str) -> None:
+        self._plan, self._tiling, self._device = plan, plan.tiling, device
+        self._weights = torch.from_numpy(plan.weights()).to(device)
         self._row = self._tiling.starts[0][tile_row]
-        self._valid = np.zeros((plan.tile, plan.shape[1]), bool)
-        self._scores: np.ndarray | None = None
-        rows, cols = (
-            _coverage(starts, length, self._weights)
-            for starts, length in zip(self._tiling.starts, plan.shape, strict=True)
-        )
-        self._row_weight, self._col_weight = rows, cols
+        shape = (plan.tile, plan.shape[1])
+        self._valid = np.zeros(shape, bool)
+        self._total = torch.zeros(shape, device=device)
+        self._scores: Tensor | None = None
 
-    def add(self, number: int, scores: np.ndarray | None, valid: np.ndarray) -> None:
-        """Add the scores `[K, tile, tile]` of a tile."""
+    @torch.inference_mode()
+    def add(self, number: int, scores: Tensor | None, valid: np.ndarray) -> None:
+        """Add the scores `[K, tile, tile]` of a tile; None where none of its pixels is valid."""
         window = self._tiling[number]
-        if self._plan.blend == "crop":
-            core = self._tiling.core(number)
-            here = core.relative_to(window).slices
-            there = (slice(core.row - self._row, core.row_stop - self._row), slice(core.col, core.col_stop))
-        else:
-            stop = min(window.col_stop, self._plan.shape[1])
-            here = (slice(0, self._plan.tile), slice(0, stop - window.col))
-            there = (slice(0, self._plan.tile), slice(window.col, stop))
+        part = self._tiling.core(number) if self._plan.blend == "crop" else window.intersect(whole(self._plan.shape))
+        here, there = part.relative_to(window).slices, part.shift(-self._row, 0).slices
         self._valid[there] |= valid[here]
-        if scores is None:
+        if scores is None or not valid.any():
             return
         if self._scores is None:
-            self._scores = np.zeros((len(scores), *self._valid.shape), np.float32)
-        if self._plan.blend == "crop":
-            self._scores[:, *there] = scores[:, *here]
-        else:
-            self._scores[:, *there] += scores[:, *here] * self._weights[here]
+            self._scores = torch.zeros((len(scores), *self._valid.shape), device=self._device)
+        self._scores[:, *there].addcmul_(scores[:, *here], self._weights[here])
+        self._total[there] += self._weights[here]
 
+    @torch.inference_mode()
     def leave(self, tile_row: int) -> Rows:
         """The rows that no later tile adds to; the others move up."""
-        starts, (height, width) = self._tiling.starts[0], self._plan.shape
-        last = tile_row + 1 == len(starts)
-        stop = height if last else starts[tile_row + 1]
+        starts = self._tiling.starts[0]
+        stop = self._plan.shape[0] if tile_row + 1 == len(starts) else starts[tile_row + 1]
         count, row = stop - self._row, self._row
-        scores = np.zeros((1, count, width), np.float32) if self._scores is None else self._scores[:, :count].copy()
-        if self._plan.blend != "crop":
-            scores /= (self._row_weight[row:stop, None] * self._col_weight).astype(np.float32)
+        if self._scores is None:
+            scores = np.zeros((1, count, self._plan.shape[1]), np.float32)
+        else:
+            # Weights of the tiles that could be read; only invalid pixels have none.
+            scores = (self._scores[:, :count] / self._total[:count].clamp_min(1e-12)).cpu().numpy()
         rows = Rows(row, scores, self._valid[:count].copy())
-        for held in (self._valid, *(() if self._scores is None else self._scores)):
-            held[: self._plan.tile - count] = held[count:].copy()
-            held[self._plan.tile - count :] = 0
+        for held in (self._valid, self._total, *(() if self._scores is None else self._scores)):
+            _move_up(held, count)
         self._row = stop
         return rows
 
 
-def _coverage(starts: tuple[int, ...], length: int, weights: np.ndarray) -> np.ndarray:
-    """Sum of the weights of all tiles along one axis; a tile's weights are a product of its two axes'."""
-    line = weights[len(weights) // 2] / np.sqrt(weights[len(weights) // 2, len(weights) // 2])
-    total = np.zeros(max(length, len(line)))
-    for start in starts:
-        total[start : start + len(line)] += line
-    return total[:length]
-
-
-def _between(rows: Rows, first: int, stop: int) -> Rows | None:
-    top, bottom = max(rows.row, first), min(rows.row + len(rows.valid), stop)
-    if top >= bottom:
-        return None
-    part = slice(top - rows.row, bottom - rows.row)
-    return Rows(top, rows.scores[:, part], rows.valid[part])
+def _move_up(held: Any, count: int) -> None:
+    """Drop the first `count` rows of an array or tensor in place; zeros come in at the bottom."""
+    kept = len(held) - count
+    for start in range(0, kept, count):  # piece by piece, because pieces longer than `count` would overlap
+        piece = min(count, kept - start)
+        held[start : start + piece] = held[start + count : start + count + piece]
+    held[kept:] = 0
