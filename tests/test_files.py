@@ -20,7 +20,6 @@ def test_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
 
-
     def fail() -> None:
         with replacing(path) as temporary:
             temporary.write_text("new")

@@ -88,3 +88,13 @@ def test_a_picture_cannot_be_warped():
         WarpedSource(picture, UTM32)
     with pytest.raises(GridError, match="warped to has no coordinate"):
         WarpedSource(ArraySource(np.zeros((1, 300, 300), dtype), bands, UTM33), pixel_grid(4, 4))
+
+
+def test_what_lies_beyond_its_own_grid_is_invalid() -> None:
+    """The source goes on where the grid that was asked for has ended."""
+    grid = GeoBox((8, 8), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
+    part = GeoBox((4, 4), grid.affine, grid.crs)
+    source = ArraySource(np.ones((1, 8, 8), np.uint8), Bands("custom", (Band("a", "1"),)), grid)
+    values, valid = WarpedSource(source, part, "nearest").read(Window(2, 2, 4, 4))
+    assert valid.sum() == values.sum() == 4
+    assert valid[:2, :2].all()

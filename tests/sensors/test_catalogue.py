@@ -39,7 +39,7 @@ def test_wavelengths_are_those_of_spyndex(name: str, platform: str) -> None:
 
 
 def test_physical_values_by_hand() -> None:
-    """Landsat Collection 2: 20000 counts are 0.35; Sentinel-2 after 2022: 3500 counts are 0.25; 44000 are 150.393 + 149 K."""
+    """Landsat Collection 2: 20000 counts are 0.35; Sentinel-2 after 2022: 3500 are 0.25; 44000 are 150.393 + 149 K."""
     landsat = resolve("landsat9", ["red", "B10"])
     np.testing.assert_allclose(landsat.decode(np.array([[20000], [44000]]))[:, 0], [0.35, 299.393], atol=1e-3)
     offset = sentinel2_offset(date(2022, 1, 25))

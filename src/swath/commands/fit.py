@@ -40,8 +40,13 @@ def fit(words: Sequence[str]) -> int:
     system = str(described.pop("system"))
     parsed = _parse(system, described, words[1:])
 
+    import torch
+
+    from swath.data.buffers import keep_freed_memory
     from swath.data.config import load_data
 
+    keep_freed_memory()
+    torch.manual_seed(parsed["seed"])  # the builder draws the first weights
     data = load_data(parsed["data"], system)
     given = {name: value for name, value in parsed["options"].items() if name not in _FROM_DATA}
     wanted = inspect.signature(registry.builder(system)).parameters

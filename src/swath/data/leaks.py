@@ -7,10 +7,12 @@ the same row of a table. Large data are sampled, and the report says how.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,6 +70,18 @@ class LeakReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def load(cls, path: Path) -> LeakReport:
+        """Read a report from JSON of `to_dict`."""
+        found = json.loads(path.read_text("utf-8"))
+        return cls(
+            tuple(
+                Finding(**{**f, "parts": tuple(f["parts"]), "examples": tuple(f["examples"])})
+                for f in found["findings"]
+            ),
+            found["looked_at"],
+        )
 
     def __str__(self) -> str:
         told = "\n".join(f"  - {finding}" for finding in self.findings) or "  nothing in common was found"

@@ -6,9 +6,9 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from swath.data.sources import Source
-from swath.geo.grids import require_crs, window_grid
+from swath.geo.grids import require_crs, shape_of, window_grid
 from swath.geo.warp import Resampling, warp
-from swath.geo.windows import Window
+from swath.geo.windows import Window, whole
 
 
 class WarpedSource:
@@ -34,4 +34,10 @@ class WarpedSource:
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """See `swath.data.sources.Source.read`; numbers stay in the stored type, integers are rounded."""
-        return warp(self._source, window_grid(self.grid, window), self._resampling, self._tolerance)
+        values, valid = warp(self._source, window_grid(self.grid, window), self._resampling, self._tolerance)
+        inside = window.intersect(whole(shape_of(self.grid)))
+        if inside != window:  # the source may go on where this grid has ended
+            kept = np.zeros(window.shape, bool)
+            kept[inside.relative_to(window).slices] = True
+            values[:, ~kept], valid = 0, valid & kept
+        return values, valid

@@ -57,8 +57,8 @@ def simulate(config: WorldConfig | Path | str | Mapping[str, Any], output: Path 
     Args:
         config: A YAML file or a mapping: the settings of `WorldConfig`; `images`, a list of `sensor`, `dates`
             (`YYYY-MM-DD` or `MM-DD` of the world's year), `clouds` (0..1 or `weather`) and `bounds`; `events`, a list
-            of `kind` (`flood`, `fire`, `earthquake`, `tornado`, `felling`), `date` and their numbers; `layouts`, names in
-            `layouts.LAYOUTS`.
+            of `kind` (`flood`, `fire`, `earthquake`, `tornado`, `felling`), `date` and their numbers; `layouts`,
+            names in `layouts.LAYOUTS`.
         output: A new or empty folder, or one that `simulate` has written before.
 
     Returns:

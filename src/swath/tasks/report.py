@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
+from odc.geo.geobox import GeoBox
 
 from swath import __version__
 from swath.data.classes import Classes
 from swath.files import write_text
+from swath.geo.areas import cell_areas
+from swath.geo.windows import Window
+from swath.metrics.area import adjusted_areas
 from swath.metrics.confusion import per_class
 
 if TYPE_CHECKING:
@@ -84,6 +88,27 @@ def write_report(
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f"<h1>{html.escape(title)}</h1>{body}<footer>Swath {__version__}</footer></body></html>",
     )
+
+
+def mapped_areas(map_path: Path, scores: Scores, classes: Classes) -> list[dict[str, Any]]:
+    """Hectares of each class on a map, as mapped and as adjusted by the confusion matrix of `scores`, with interval.
+
+    A map without CRS has no areas.
+    """
+    with rasterio.open(map_path) as raster:
+        if raster.crs is None:
+            return []
+        grid = GeoBox(raster.shape, raster.transform, raster.crs)
+        mapped = np.zeros(len(classes))
+        for _, window in raster.block_windows(1):
+            codes = raster.read(1, window=window)
+            cells = cell_areas(grid, Window(window.row_off, window.col_off, window.height, window.width))
+            mapped += [np.sum(cells, where=codes == code) / 1e4 for code in classes.codes]
+    estimate, margin = adjusted_areas(np.array(scores.details["confusion"]), mapped)
+    return [
+        {"class": name, "mapped": m, "estimate": e, "low": max(e - d, 0.0), "high": e + d}
+        for name, m, e, d in zip(classes.names, mapped, estimate, margin, strict=True)
+    ]
 
 
 def _pictures(map_path: Path, classes: Classes, image: np.ndarray | None) -> str:

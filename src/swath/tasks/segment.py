@@ -191,6 +191,8 @@ class Segmentation(NeuralTask):
         precision: Literal["fp32", "auto", "bf16"] = "fp32",
         device: str = "cpu",
         on_error: Literal["raise", "skip"] = "raise",
+        engine: Literal["threads", "dask"] = "threads",
+        scheduler: str | None = None,
         provenance: Mapping[str, Any] | None = None,
         progress: bool = True,
     ) -> list[Path]:
@@ -206,6 +208,8 @@ class Segmentation(NeuralTask):
             precision: See `swath.scene.apply.apply`.
             device: Where the network runs.
             on_error: See `swath.scene.apply.apply`.
+            engine: See `swath.scene.apply.apply`.
+            scheduler: See `swath.scene.apply.apply`.
             provenance: Further facts for the STAC items.
             progress: Whether to show a bar on a terminal.
 
@@ -235,7 +239,7 @@ class Segmentation(NeuralTask):
             self.probabilities, scene, [makers[name]() for name in rasters if name in makers],
             tile=-(-tile // self.stride) * self.stride, overlap=overlap,
             batch=batch or (2 if device == "cpu" else 16), precision=precision, device=device,
-            on_error=on_error, progress=progress,
+            on_error=on_error, engine=engine, scheduler=scheduler, progress=progress,
             provenance={"system": system.get("id"), "weights": self.weights_hash(), **(provenance or {})},
         )  # fmt: skip
         written = dict(zip((name for name in rasters if name in makers), report.paths, strict=True))

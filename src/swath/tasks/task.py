@@ -67,6 +67,8 @@ class Task(ABC):
         system = description.get("system")
         if not isinstance(system, dict) or not {"id", "options"} <= system.keys():
             raise RunError(f"{run} does not say which system it is of")
-        task = registry.create(system["id"], **from_plain(system["options"]))
+        # The run holds its own weights; those that training began with need not be there any more.
+        options = {name: value for name, value in from_plain(system["options"]).items() if name != "weights"}
+        task = registry.create(system["id"], **options)
         task.recall(run, description)
         return task
