@@ -6,7 +6,6 @@ of the predictor and a transposition to band order. Only layouts in which this g
 
 from __future__ import annotations
 
-import math
 import os
 import struct
 from collections.abc import Callable
@@ -33,6 +32,8 @@ _DECOMPRESS: dict[int, Callable[..., Any]] = {
 _PHOTOMETRIC = {PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE}
 #: Strips are joined to blocks of about this many bytes.
 _STRIP_BLOCK = 2**21
+#: Bytes of a segment that are undone and transposed at once, while the processor's cache holds them.
+_PIECE = 2**19
 
 
 @dataclass(frozen=True)
@@ -91,19 +92,17 @@ class TiffBlocks:
             for plane in range(self.offsets.shape[0]):
                 for down in downs:
                     top = (down - downs.start) * self.segment[0]
-                    part = self._segment(file, plane, down, col, min(self.segment[0], rows - top))
                     target = block[plane : plane + 1] if self.separate else block
-                    np.copyto(target[:, top : top + part.shape[0]], part.transpose(2, 0, 1))
+                    self._segment(file, plane, down, col, target[:, top : top + self.segment[0]])
         return block
 
-    def _segment(self, file: FileIO, plane: int, down: int, across: int, rows: int) -> np.ndarray:
-        """The first `rows` rows of a segment, `[rows, width, samples]`."""
-        samples = 1 if self.separate else self.shape[0]
-        shape = (rows, self.segment[1], samples)
+    def _segment(self, file: FileIO, plane: int, down: int, across: int, out: np.ndarray) -> None:
+        """The first rows of a segment, as many as `out` `[samples, rows, width]` has."""
         offset, count = int(self.offsets[plane, down, across]), int(self.counts[plane, down, across])
         if offset == 0 or count == 0:
-            return np.full(shape, self.fill, self.dtype)
-        plain = take(math.prod(shape) * self.dtype.itemsize, np.uint8)
+            out[:] = self.fill
+            return
+        plain = take(out.nbytes, np.uint8)
         try:
             data = take(count, np.uint8)
             file.seek(offset)
@@ -121,13 +120,22 @@ class TiffBlocks:
                 (down, across),
                 error,
             ) from error
+        samples, rows, width = out.shape
+        pixels = decoded.view(self.dtype).reshape(rows, width, samples)
+        step = max(1, _PIECE // (width * samples * self.dtype.itemsize))
+        for first in range(0, rows, step):
+            piece = self._without_predictor(pixels[first : first + step])
+            np.copyto(out[:, first : first + step], piece.transpose(2, 0, 1))
+
+    def _without_predictor(self, pixels: np.ndarray) -> np.ndarray:
+        """Whole rows of a segment `[rows, width, samples]` as numbers; may change `pixels`."""
         if self.predictor == 3:
-            return imagecodecs.floatpred_decode(decoded.view(self.dtype).reshape(shape), axis=-2)
+            return imagecodecs.floatpred_decode(pixels, axis=-2)
         if self.predictor == 2:
             # Differences are taken on the bits, also of floating-point numbers.
-            differences = decoded.view(f"u{self.dtype.itemsize}").reshape(shape)
+            differences = pixels.view(f"u{self.dtype.itemsize}")
             return imagecodecs.delta_decode(differences, axis=-2, out=differences).view(self.dtype)
-        return decoded.view(self.dtype).reshape(shape)
+        return pixels
 
 
 def tiff_blocks(path: str, fill: float) -> TiffBlocks | None:
