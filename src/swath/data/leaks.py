@@ -26,7 +26,7 @@ from swath.geo.vectors import footprint
 from swath.geo.windows import Window
 
 #: Edge of the tiles whose pixels are compared, and how many of them in a scene and in all.
-_EDGE, _TILES, _MOST_TILES = 64, 16, 4000
+_EDGE, _TILES, _MOST_TILES = 32, 16, 4000
 #: Edge of the thumbnails whose structure is compared, and pixels read along each axis for one.
 _THUMB, _READ = 32, 512
 #: Bits of 64 in which hashes of near duplicates differ at most, and the correlation that confirms them.
@@ -108,7 +108,7 @@ def check_leaks(data: Collection, parts: Sequence[str] = PARTS, seed: int = 0) -
         ),
         *_shared("same row", (row for scene in tables for row in _rows(scene, parts)), parts),
     ]
-    looked_at = f"{len(data)} scenes, {len(tiles)} tiles of {_EDGE} pixels"
+    looked_at = f"scenes: {len(data)}, tiles of {_EDGE} pixels: {len(tiles)}"
     return LeakReport(tuple(findings), looked_at)
 
 
@@ -148,8 +148,8 @@ def _rows(scene: Scene, parts: Sequence[str]) -> Iterator[tuple[str, bytes, str]
 def _tiles(scenes: Sequence[Scene], parts: Sequence[str], seed: int) -> Iterator[tuple[str, bytes, str]]:
     """Part, hash and place of tiles from all over the scenes; those without any contrast say nothing."""
     each = max(1, min(_TILES, _MOST_TILES // max(1, len(scenes))))
-    generator = np.random.default_rng(seed)
     for scene in scenes:
+        generator = np.random.default_rng(seed)  # the same tiles in scenes of one size, so that copies meet
         height, width = shape_of(scene.grid)
         rows, cols = (range(0, max(1, size - _EDGE + 1), _EDGE) for size in (height, width))
         corners = list(product(rows, cols))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -18,14 +19,17 @@ from swath.data.classes import IGNORE
 from swath.data.samplers import Place, Places, Sampler
 from swath.data.scenes import Collection
 from swath.data.sources import Source
-from swath.data.warped import WarpedSource
+from swath.data.warped import on_grid
 from swath.errors import ConfigError, MissingExtraError, ReadError, SwathError
-from swath.geo.grids import same_grid, window_grid
-from swath.geo.windows import Window
+from swath.geo.grids import shape_of, window_grid
+from swath.geo.windows import Window, whole
 from swath.sensors.bands import Bands
 
 #: What torch collates; see contract 3 in docs/design.md.
 Batch = dict[str, Any]
+#: Patches of up to `_SMALL` pixels a side cut their labels from squares of `_SQUARE` pixels, of which `_KEPT` are kept
+#: (64 MiB): to rasterise or warp the labels of each would take longer than all else.
+_SMALL, _SQUARE, _KEPT = 64, 256, 512
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,7 @@ class _Reader:
         self._bands = collection.bands
         self._labelled = any(scene.labels is not None for scene in collection)
         self._layers = lru_cache(maxsize=None)(self._on_scene_grid)
+        self._squares = lru_cache(maxsize=_KEPT)(self._label_square)
 
     def empty(self, size: int) -> Batch:
         """Arrays of a batch, not yet filled."""
@@ -241,13 +246,8 @@ class _Reader:
             if not self._labelled:
                 return
             mask = batch["mask"][index]
-            if scene.labels is None:
-                mask[:] = IGNORE
-                return
-            mask[:] = scene.labels.read(window_grid(scene.grid, window))
+            mask[:] = self._labels(place.scene, window)
             mask[~valid] = IGNORE
-            if self._part is not None:
-                mask[~scene.part_mask(window, self._part)] = IGNORE
         except MissingExtraError:
             raise
         except SwathError as error:
@@ -268,12 +268,35 @@ class _Reader:
         batch["scene"][index] = place.scene
         batch["window"][index] = window.row, window.col, window.height, window.width
 
+    def _labels(self, number: int, window: Window) -> np.ndarray:
+        """Labels of a window that count in this part; small windows are cut from squares that are kept."""
+        inside = window.intersect(whole(shape_of(self._collection[number].grid)))
+        if self._patch > _SMALL or inside != window:
+            return self._counting(number, window)
+        labels = np.empty(window.shape, np.int16)
+        for row, col in product(*(range(span.start // _SQUARE, -(-span.stop // _SQUARE)) for span in window.slices)):
+            square, known = self._squares(number, row, col)
+            shared = window.intersect(square)
+            labels[shared.relative_to(window).slices] = known[shared.relative_to(square).slices]
+        return labels
+
+    def _label_square(self, number: int, row: int, col: int) -> tuple[Window, np.ndarray]:
+        scene = whole(shape_of(self._collection[number].grid))
+        square = Window(row * _SQUARE, col * _SQUARE, _SQUARE, _SQUARE).intersect(scene)
+        return square, self._counting(number, square)
+
+    def _counting(self, number: int, window: Window) -> np.ndarray:
+        scene = self._collection[number]
+        if scene.labels is None:
+            return np.full(window.shape, IGNORE, np.int16)
+        labels = scene.labels.read(window_grid(scene.grid, window))
+        if self._part is not None:
+            labels[~scene.part_mask(window, self._part)] = IGNORE
+        return labels
+
     def _on_scene_grid(self, number: int) -> Mapping[str, Source]:
         scene = self._collection[number]
-        return {
-            name: source if same_grid(source.grid, scene.grid) else WarpedSource(source, scene.grid)
-            for name, source in scene.layers.items()
-        }
+        return {name: on_grid(source, scene.grid) for name, source in scene.layers.items()}
 
 
 def _image(batch: Batch, layer: str) -> np.ndarray:

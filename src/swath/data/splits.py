@@ -14,6 +14,7 @@ from swath.data.dealing import check_fractions, deal
 from swath.data.labels import label_windows
 from swath.data.partitions import BlockGrid, BlockPartition
 from swath.data.scenes import PARTS, Collection, Scene
+from swath.data.warped import on_grid
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import window_grid
 from swath.geo.windows import Window, whole
@@ -253,9 +254,14 @@ def _sampled_windows(collection: Collection, seed: int) -> list[list[Window]]:
 
 
 def _labels(scene: Scene, window: Window) -> np.ndarray:
+    """Labels where all layers are valid: a polygon beyond the edge of an image trains nothing."""
     if scene.labels is None:
         return np.full(window.shape, IGNORE, np.int16)
-    return scene.labels.read(window_grid(scene.grid, window))
+    labels = scene.labels.read(window_grid(scene.grid, window))
+    if (labels != IGNORE).any():
+        for source in scene.layers.values():
+            labels[~on_grid(source, scene.grid).read(window)[1]] = IGNORE
+    return labels
 
 
 def _class_counts(labels: np.ndarray, classes: int) -> np.ndarray:

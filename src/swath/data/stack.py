@@ -8,7 +8,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from swath.data.sources import Source
-from swath.data.warped import WarpedSource
+from swath.data.warped import on_grid
 from swath.errors import BandError, DataError
 from swath.geo.grids import require_crs, same_grid
 from swath.geo.warp import Resampling
@@ -51,10 +51,7 @@ class StackSource:
         self.bands = Bands(sensors.pop(), tuple(band for source in sources for band in source.bands))
         self.dtype = np.result_type(*(source.dtype for source in sources))
         self.grid = _finest(sources) if grid is None else grid
-        self._sources = tuple(
-            source if same_grid(source.grid, self.grid) else WarpedSource(source, self.grid, resampling)
-            for source in sources
-        )
+        self._sources = tuple(on_grid(source, self.grid, resampling) for source in sources)
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """See `swath.data.sources.Source.read`."""

@@ -10,9 +10,8 @@ import numpy as np
 from swath.data.samplers import Place, Places, block_places, grid_places
 from swath.data.scenes import Collection
 from swath.data.sources import Source
-from swath.data.warped import WarpedSource
+from swath.data.warped import on_grid
 from swath.errors import DataError
-from swath.geo.grids import same_grid
 from swath.geo.windows import whole
 
 #: Percentiles that are kept.
@@ -160,8 +159,7 @@ def _places(collection: Collection, part: str | None, sample: int, seed: int) ->
 
 def _on_grid_of_scene(collection: Collection, number: int, layer: str) -> Source:
     scene = collection[number]
-    source = scene.layers[layer]
-    return source if same_grid(source.grid, scene.grid) else WarpedSource(source, scene.grid)
+    return on_grid(scene.layers[layer], scene.grid)
 
 
 def _values(collection: Collection, source: Source, place: Place, part: str | None) -> np.ndarray:

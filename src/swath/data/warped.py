@@ -6,9 +6,14 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from swath.data.sources import Source
-from swath.geo.grids import require_crs, shape_of, window_grid
+from swath.geo.grids import require_crs, same_grid, shape_of, window_grid
 from swath.geo.warp import Resampling, warp
 from swath.geo.windows import Window, whole
+
+
+def on_grid(source: Source, grid: GeoBox, resampling: Resampling = "bilinear") -> Source:
+    """The source as it is where it lies on `grid`, else warped to it; see `WarpedSource`."""
+    return source if same_grid(source.grid, grid) else WarpedSource(source, grid, resampling)
 
 
 class WarpedSource:

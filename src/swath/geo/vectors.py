@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 #: Pixels whose areas are worked out at once.
 _BLOCK = 1 << 20
+# rasterio changes the filters of warnings while it rasterises, which two threads must not do at once.
+_rasterising = threading.Lock()
 #: GDAL's drivers by suffix; None is GeoParquet, which geopandas writes.
 _DRIVERS = {".parquet": None, ".geoparquet": None, ".gpkg": "GPKG", ".geojson": "GeoJSON", ".fgb": "FlatGeobuf"}
 
@@ -155,14 +158,15 @@ def rasterize(
     if not len(shapes):
         return np.full(grid.shape, fill, dtype)
     work = np.uint8 if dtype.kind == "b" else dtype
-    raster = rasterio.features.rasterize(
-        zip(shapes, values[index].astype(work).tolist(), strict=True),
-        out_shape=shape_of(grid),
-        transform=grid.affine,
-        fill=fill,
-        dtype=work,
-        all_touched=all_touched,
-    )
+    with _rasterising:
+        raster = rasterio.features.rasterize(
+            zip(shapes, values[index].astype(work).tolist(), strict=True),
+            out_shape=shape_of(grid),
+            transform=grid.affine,
+            fill=fill,
+            dtype=work,
+            all_touched=all_touched,
+        )
     return raster.astype(dtype, copy=False)
 
 
