@@ -6,5 +6,5 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submod_attrs={"registry": ["create", "card", "names"]},
+    submod_attrs={"registry": ["create", "card", "names"], "api": ["load", "load_data", "open"]},
 )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from swath import __version__
+from swath.commands import simulate as simulation
+from swath.commands.printing import print_json, print_table
 from swath.errors import SwathError
 
-if TYPE_CHECKING:
-    from swath.tasks.scores import Scores
-
-_PRODUCTS = ("classes", "probabilities", "uncertainty", "vectors")
+_LATE = ("fit", "predict", "score")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,10 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # rasterio silences this one itself while it rasterises, but not where another thread changes the filters meanwhile.
     warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     try:
-        if words[:1] == ["fit"]:  # its options depend on the system, so the parser is made after the name is read
-            from swath.commands.fit import fit
-
-            return fit(words[1:])
+        if words[:1] and words[0] in _LATE:  # their options depend on the system or run, so its name is read first
+            return _late(words[0])(words[1:])
         parsed = parser().parse_args(words)
         return int(parsed.run(parsed) or 0)
     except SwathError as error:
@@ -84,40 +79,31 @@ def parser() -> argparse.ArgumentParser:
 
     verb("fit", "train a system on a data set: swath fit SYSTEM DATA -o RUN", lambda _: None)
 
-    predict = verb("predict", "apply a run to a scene of any size", _predict)
-    predict.add_argument("run_folder", metavar="RUN", type=Path)
-    predict.add_argument(
-        "scene", metavar="SCENE", nargs="+", help="a raster, or LAYER=RASTER for each of several layers"
-    )
-    predict.add_argument("-o", "--output", type=Path, required=True, help="the map; other products stand beside it")
-    predict.add_argument(
-        "--products", nargs="+", choices=_PRODUCTS, default=["classes"], help="what to write (default: classes)"
-    )
-    predict.add_argument("--tile", type=int, help="edge of a tile in pixels (default: as in training)")
-    predict.add_argument("--overlap", type=float, default=0.25, help="overlap of tiles as a share of a tile")
-    predict.add_argument("--precision", choices=("fp32", "auto", "bf16"), default="fp32")
-    predict.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
-    predict.add_argument("--on-error", choices=("raise", "skip"), default="raise", help="what a corrupt block does")
-    predict.add_argument("--engine", choices=("threads", "dask"), default="threads")
-    predict.add_argument("--scheduler", help="address of a Dask scheduler, for --engine dask")
-    predict.add_argument("--crs", help="CRS of a scene that lacks one; 'none' for pixel coordinates")
+    verb("predict", "apply a run to a scene of any size: swath predict RUN SCENE -o MAP", lambda _: None)
+    verb("score", "score a run on labelled data, beside naive baselines: swath score RUN DATA", lambda _: None)
 
-    score = verb("score", "score a run on labelled data, beside naive baselines", _score)
-    score.add_argument("run_folder", metavar="RUN", type=Path)
-    score.add_argument("data", metavar="DATA", help="a YAML of your own data, or a folder in the published layout")
-    score.add_argument("--part", default="test", choices=("train", "val", "test"))
-    score.add_argument("--seed", type=int, default=0, help="of the bootstrap and the random forest")
+    simulation.add_arguments(verb("simulate", "make a georeferenced world with exact truth", simulation.run))
 
     demo = verb("demo", "train on a real Landsat scene and draw its map, in a few minutes", _demo)
     demo.add_argument("-o", "--output", type=Path, default=Path("demo"))
 
     doctor = verb("doctor", "say what this machine and this installation can do", _doctor)
-    for with_json in (systems, info, predict, score, doctor):
+    for with_json in (systems, info, doctor):
         with_json.add_argument("--json", action="store_true", help="print JSON")
 
     completion = verb("completion", 'print a completion script: eval "$(swath completion bash)"', _completion)
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return top
+
+
+def _late(verb: str) -> Callable[[Sequence[str]], int]:
+    if verb == "fit":
+        from swath.commands.fit import fit
+
+        return fit
+    from swath.commands import apply
+
+    return {"predict": apply.predict, "score": apply.score}[verb]
 
 
 def _systems(options: argparse.Namespace) -> None:
@@ -132,9 +118,9 @@ def _systems(options: argparse.Namespace) -> None:
     ]
     keys = ("family", "id", "title", "state")
     if options.json:
-        _print_json([dict(zip(keys, row, strict=True)) for row in rows])
+        print_json([dict(zip(keys, row, strict=True)) for row in rows])
     else:
-        _print_table(keys, rows)
+        print_table(keys, rows)
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -145,57 +131,13 @@ def _info(options: argparse.Namespace) -> None:
     facts = {name: getattr(card, name) for name in card.__dataclass_fields__} | {"family": card.family}
     table = option_table(card.id)
     if options.json:
-        _print_json({**facts, "options": table})
+        print_json({**facts, "options": table})
         return
     for name, value in facts.items():
         for i, line in enumerate(value if isinstance(value, tuple) else [value] if value else []):
             print(f"{name if i == 0 else '':<12}{line}")
     print("\noptions")
-    _print_table(("name", "type", "default"), [(o["name"], o["type"], str(o["default"])) for o in table])
-
-
-def _predict(options: argparse.Namespace) -> None:
-    from swath.commands.scenes import open_scene
-    from swath.tasks.task import Task
-
-    task: Any = Task.load(options.run_folder)
-    written = task.predict(
-        open_scene(options.scene, task.bands, options.crs),
-        options.output,
-        products=tuple(options.products),
-        tile=options.tile,
-        overlap=options.overlap,
-        precision=options.precision,
-        device=options.device,
-        on_error=options.on_error,
-        engine=options.engine,
-        scheduler=options.scheduler,
-    )
-    if options.json:
-        _print_json([str(path) for path in written])
-    else:
-        print("\n".join(str(path) for path in written))
-
-
-def _score(options: argparse.Namespace) -> None:
-    from swath.data.config import load_data
-    from swath.tasks.task import Task
-
-    task: Any = Task.load(options.run_folder)
-    scores = task.score(load_data(options.data, task.system["id"]), options.part, seed=options.seed)
-    scores.save(options.run_folder / f"scores-{options.part}.json")
-    if options.json:
-        _print_json(scores.to_dict())
-    else:
-        print_scores(scores)
-
-
-def print_scores(scores: Scores) -> None:
-    """Print the system's scores and its baselines' as a table."""
-    rows = [("system", scores.system), *scores.baselines.items()]
-    metrics = list(scores.system)
-    _print_table(("", *metrics), [(name, *(str(values[m]) for m in metrics)) for name, values in rows])
-    print(f"part {scores.part}; " + "; ".join(f"{name}: {value}" for name, value in scores.facts.items()))
+    print_table(("name", "type", "default"), [(o["name"], o["type"], str(o["default"])) for o in table])
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -209,27 +151,12 @@ def _doctor(options: argparse.Namespace) -> None:
 
     facts = diagnose()
     if options.json:
-        _print_json(facts)
+        print_json(facts)
     else:
-        _print_table(("what", "found"), [(name, str(value)) for name, value in facts.items()])
+        print_table(("what", "found"), [(name, str(value)) for name, value in facts.items()])
 
 
 def _completion(options: argparse.Namespace) -> None:
     import shtab
 
     print(shtab.complete(parser(), shell=options.shell))
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, default=str))
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console = Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 200)
-    console.print(table, highlight=False)

@@ -61,7 +61,7 @@ def demo(output: Path) -> None:
     """
     import torch
 
-    from swath.cli import print_scores
+    from swath.commands.printing import print_scores
     from swath.data.config import load_data
     from swath.data.leaks import LeakReport
     from swath.registry import create

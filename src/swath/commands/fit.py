@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Sequence
-from dataclasses import fields, make_dataclass, replace
+from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 
 from swath import registry
+from swath.commands.parsing import add_options, underscored
 from swath.errors import ConfigError
 from swath.files import write_text
 
@@ -38,42 +39,15 @@ def fit(words: Sequence[str]) -> int:
         return 0 if words[:1] in (["-h"], ["--help"]) else 2
     described = _read_config(Path(words[0])) if words[0].endswith((".yaml", ".yml")) else {"system": words[0]}
     system = str(described.pop("system"))
-    parsed = _parse(system, described, words[1:])
-
-    import torch
-
-    from swath.data.buffers import keep_freed_memory
-    from swath.data.config import load_data
-
-    keep_freed_memory()
-    torch.manual_seed(parsed["seed"])  # the builder draws the first weights
-    data = load_data(parsed["data"], system)
-    given = {name: value for name, value in parsed["options"].items() if name not in _FROM_DATA}
-    wanted = inspect.signature(registry.builder(system)).parameters
-    if "bands" in wanted:
-        layers = data.bands
-        given["bands"] = next(iter(layers.values())) if len(layers) == 1 else layers
-    if "classes" in wanted:
-        given["classes"] = data.classes
-    task = registry.create(system, **given)
-    changes = {name: value for name, value in parsed["recipe"].items() if value is not None}
-    options: dict[str, Any] = {
-        "seed": parsed["seed"],
-        "devices": parsed["devices"],
-        "accelerator": parsed["accelerator"],
-    }
-    if changes:
-        options["recipe"] = replace(task.recipe, **changes)  # type: ignore[attr-defined]
-    run = Path(parsed["output"])
-    config = {
-        "system": system,
-        "data": os.path.abspath(parsed["data"]),
-        "seed": parsed["seed"],
-        **parsed["options"],
-        **changes,
-    }
-    write_text(run / "config.yaml", yaml.safe_dump(_plain(config), sort_keys=False))
-    task.fit(data, run, **options)
+    options = _parse(system, described, words[1:])
+    task, data = _task_and_data(system, options)
+    given = dict(options.fit)
+    if options.recipe:
+        given["recipe"] = replace(task.recipe, **options.recipe)
+    run = Path(options.output)
+    config = {"system": system, "data": os.path.abspath(options.data), **options.fit, **options.builder}
+    write_text(run / "config.yaml", yaml.safe_dump(_plain(config | options.recipe), sort_keys=False))
+    task.fit(data, run, **given)
     print(run)
     return 0
 
@@ -91,10 +65,49 @@ def option_table(system: str) -> list[dict[str, Any]]:
     ]
 
 
-def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """The options of `described`, overruled by those of `words`, by group."""
-    parser = _parser(system)
-    builder_options = set(inspect.signature(registry.builder(system)).parameters) - _FROM_DATA
+@dataclass(frozen=True)
+class _Options:
+    """What `swath fit` was asked, by whom it concerns."""
+
+    data: str
+    output: str
+    builder: dict[str, Any]
+    fit: dict[str, Any]
+    recipe: dict[str, Any]
+
+
+def _task_and_data(system: str, options: _Options) -> tuple[Any, Any]:
+    """The task, and what it learns from; a builder that asks for bands or classes gets those of the data."""
+    if _has_recipe(_task_class(system)):
+        import torch
+
+        from swath.data.buffers import keep_freed_memory
+
+        keep_freed_memory()
+        torch.manual_seed(options.fit["seed"])  # the builder draws the first weights
+    wanted = _FROM_DATA & set(inspect.signature(registry.builder(system)).parameters)
+    if not wanted:
+        task = registry.create(system, **options.builder)
+        return task, task.open_data(options.data)
+    from swath.data.config import load_data
+
+    data = load_data(options.data, system)
+    layers = data.bands
+    found = {"classes": data.classes, "bands": next(iter(layers.values())) if len(layers) == 1 else layers}
+    return registry.create(system, **options.builder, **{name: found[name] for name in wanted}), data
+
+
+def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> _Options:
+    """The options of `described`, overruled by those of `words`."""
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog=f"swath fit {system}", description=registry.card(system).title)
+    parser.add_argument("data", type=str, help="a YAML of your own data, or a folder in the published layout")
+    parser.add_argument("-o", "--output", type=str, required=True, help="the folder of the run")
+    parser.add_function_arguments(registry.builder(system), skip=set(_FROM_DATA))
+    task = _task_class(system)
+    fit_options = add_options(parser, task, "fit", skip=("recipe", "callbacks"))
+    recipe_options = _add_recipe(parser) if _has_recipe(task) else []
     known = {action.dest for action in parser._actions}
     if strange := sorted(set(described) - known):
         raise ConfigError(
@@ -103,28 +116,33 @@ def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> dict
             expected=", ".join(sorted(known - {"help"})),
         )
     parser.set_defaults(described)
-    if "data" in described:
-        words = [described["data"], *words] if not words or words[0].startswith("-") else words
-    found = parser.parse_args(list(words)).as_dict()
-    return {
-        **{name: found[name] for name in ("data", "output", "seed", "devices", "accelerator")},
-        "options": {name: found[name] for name in sorted(builder_options)},
-        "recipe": {name: found.get(name) for name in _recipe_fields()},
-    }
+    if "data" in described and (not words or words[0].startswith("-")):
+        words = [described["data"], *words]
+    found = parser.parse_args(underscored(words)).as_dict()
+    builder_options = sorted(set(inspect.signature(registry.builder(system)).parameters) - _FROM_DATA)
+    return _Options(
+        found["data"],
+        found["output"],
+        {name: found[name] for name in builder_options},
+        {name: found[name] for name in fit_options},
+        {name: found[name] for name in recipe_options if found[name] is not None},
+    )
 
 
-def _parser(system: str) -> ArgumentParser:
-    from jsonargparse import ArgumentParser
+def _task_class(system: str) -> type:
+    builder = registry.builder(system)
+    named = inspect.signature(builder).return_annotation
+    return builder.__globals__[named] if isinstance(named, str) else named
 
+
+def _has_recipe(task: type) -> bool:
+    return "recipe" in inspect.signature(task.fit).parameters  # type: ignore[attr-defined]
+
+
+def _add_recipe(parser: ArgumentParser) -> list[str]:
+    """Options that change single lines of the system's recipe."""
     from swath.tasks.recipe import Recipe
 
-    parser = ArgumentParser(prog=f"swath fit {system}", description=registry.card(system).title)
-    parser.add_argument("data", type=str, help="a YAML of your own data, or a folder in the published layout")
-    parser.add_argument("-o", "--output", type=str, required=True, help="the folder of the run")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--devices", type=int, default=1, help="how many devices train together")
-    parser.add_argument("--accelerator", type=str, default="auto", help="cpu, gpu, ...")
-    parser.add_function_arguments(registry.builder(system), skip=set(_FROM_DATA))
     hints = get_type_hints(Recipe)
     changes = make_dataclass(
         "RecipeChanges",
@@ -132,12 +150,6 @@ def _parser(system: str) -> ArgumentParser:
         namespace={"__doc__": Recipe.__doc__},
     )
     parser.add_class_arguments(changes)
-    return parser
-
-
-def _recipe_fields() -> list[str]:
-    from swath.tasks.recipe import Recipe
-
     return [f.name for f in fields(Recipe)]
 
 

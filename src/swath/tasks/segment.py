@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from swath.data.sources import Source
 
 #: What `predict` can write.
-PRODUCTS = ("classes", "probabilities", "uncertainty", "vectors")
+Product = Literal["classes", "probabilities", "uncertainty", "vectors"]
+PRODUCTS: tuple[Product, ...] = get_args(Product)
 #: Labelled pixels from which the baselines learn, at most.
 _BASELINE_PIXELS = 50_000
 #: Of these, at most so many from one patch.
@@ -184,7 +185,7 @@ class Segmentation(NeuralTask):
         source: Scene | Source | str | Path,
         output: Path,
         *,
-        products: Sequence[str] = ("classes",),
+        products: Sequence[Product] = ("classes",),
         tile: int | None = None,
         overlap: float = 0.25,
         batch: int | None = None,
@@ -205,11 +206,11 @@ class Segmentation(NeuralTask):
             tile: Edge of a tile in pixels; by default the recipe's patch, at least 256.
             overlap: Share of a tile that neighbours have in common.
             batch: Tiles that run together; by default 2 on a CPU and 16 elsewhere.
-            precision: See `swath.scene.apply.apply`.
-            device: Where the network runs.
-            on_error: See `swath.scene.apply.apply`.
-            engine: See `swath.scene.apply.apply`.
-            scheduler: See `swath.scene.apply.apply`.
+            precision: `auto` takes bf16 where the processor has it and a sample of tiles agrees with fp32.
+            device: Where the network runs: `cpu`, `cuda`, `cuda:1`, ...
+            on_error: Whether a block that cannot be read ends the run, or leaves its ground invalid and is listed.
+            engine: Threads of this process, or the workers of a Dask cluster.
+            scheduler: Address of the Dask scheduler; None starts a cluster on this machine.
             provenance: Further facts for the STAC items.
             progress: Whether to show a bar on a terminal.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from swath.tasks.run import Run
 if TYPE_CHECKING:
     from torch import nn
 
+    from swath.sensors.bands import Bands
     from swath.tasks.scores import Scores
 
 
@@ -24,11 +26,15 @@ class Task(ABC):
         kind: The kind of task, for example `segmentation`.
         system: Id and options of the system that made it, as `registry.create` set them; saved with every run.
         net: The bare network on tensors; None where there is none.
+        bands: Bands of each image layer that it takes; empty where it takes no images.
+        trained: Whether it must learn, or be loaded, before it can be applied.
     """
 
     kind: ClassVar[str]
+    trained: ClassVar[bool] = True
     system: dict[str, Any]
     net: nn.Module | None
+    bands: Mapping[str, Bands]
 
     @abstractmethod
     def fit(self, data: Any, run: Path) -> Run:
@@ -50,6 +56,18 @@ class Task(ABC):
     def recall(self, run: Path, description: dict[str, Any]) -> None:
         """Take back what `learned` wrote; `description` is the content of `task.json`."""
 
+    def open_data(self, path: str) -> Any:
+        """What `fit` and `score` take, from the path that a command line names: by default scenes with labels."""
+        from swath.data.config import load_data
+
+        return load_data(path, self.system["id"])
+
+    def open_source(self, words: Sequence[str], crs: str | None = None) -> Any:
+        """What `predict` takes, from the words of a command line: by default a scene (`swath.data.scene_words`)."""
+        from swath.data.scene_words import open_scene
+
+        return open_scene(words, self.bands, crs)
+
     def save(self, run: Path) -> None:
         """Write all that `load` needs into the folder `run`.
 
@@ -62,7 +80,12 @@ class Task(ABC):
 
     @staticmethod
     def load(run: Path) -> Task:
-        """The task of a run folder, with what it learned."""
+        """The task of a run folder, with what it learned.
+
+        Raises:
+            RunError: If the folder holds no run, or a damaged one.
+            UnknownNameError: If there is no such system.
+        """
         description = Run(run).description
         system = description.get("system")
         if not isinstance(system, dict) or not {"id", "options"} <= system.keys():

@@ -1,4 +1,4 @@
-"""Scenes as the command line names them."""
+"""Scenes as the words of a command line name them."""
 
 from __future__ import annotations
 
