@@ -8,7 +8,7 @@ import rasterio
 import yaml
 
 from swath.errors import ConfigError, SwathError, UnknownNameError
-from swath.simulate import moment, optical, save
+from swath.simulate import moment, optical, rasters, save
 from swath.simulate.world import LAYERS, make_world
 
 SETTINGS = {
@@ -82,12 +82,12 @@ def test_the_same_settings_write_the_same_pictures(folder, tmp_path):
 
 def test_a_picture_written_by_windows_is_the_whole_picture(folder, tmp_path, monkeypatch):
     world = make_world(**{k: v for k, v in SETTINGS.items() if k not in ("images", "events")})
-    monkeypatch.setattr(save, "_BLOCK", 48)
+    monkeypatch.setattr(rasters, "WINDOW", 48)
     when = moment.at(world, 130)
     grid = optical.sensor_grid(world, 10)
     camera = optical.SENSORS["planetscope4"].__class__(**{**optical.SENSORS["planetscope4"].__dict__, "pixel": 10.0})
     path = tmp_path / "a.tif"
-    save.write_raster(path, grid, "uint16", 4, lambda part: optical.observe(world, camera, when, part).values)
+    rasters.write_raster(path, grid, "uint16", 4, lambda part: optical.observe(world, camera, when, part).values)
     whole = optical.observe(world, camera, when, grid).values
     with rasterio.open(path) as file:
         assert (file.read() != whole).mean() < 0.01

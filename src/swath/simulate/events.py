@@ -7,6 +7,7 @@ and `Moment` carries it to every sensor.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.sparse import csgraph
 
 from swath.simulate import landcover as lc
 from swath.simulate import noise
-from swath.simulate.moment import Moment
+from swath.simulate.moment import Leak, Moment
 from swath.simulate.painting import paint
 from swath.simulate.shapes import outlines, polygons_of
 from swath.simulate.surface import SOURCES, axes
@@ -162,6 +163,11 @@ def felling(world: World, share: float, season: int) -> np.ndarray:
 def felled(world: World, moment: Moment, share: float, season: int = 0) -> Moment:
     """The moment after felling."""
     return replace(moment, cleared=(*moment.cleared, *felling(world, share, season)))
+
+
+def leaking(_world: World, moment: Moment, **leak: Any) -> Moment:
+    """The moment after gas has begun to escape; `leak` are the settings of `Leak`."""
+    return replace(moment, leaks=(*moment.leaks, Leak(**leak)))
 
 
 def _states(

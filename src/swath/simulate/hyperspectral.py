@@ -17,7 +17,7 @@ from swath.sensors.bands import Bands
 from swath.sensors.catalogue import hyperspectral
 from swath.simulate import light, noise, spectra
 from swath.simulate.atmosphere import Atmosphere, terms
-from swath.simulate.moment import Moment
+from swath.simulate.moment import Leak, Moment
 from swath.simulate.optical import averaged, finer
 from swath.simulate.painting import paint
 from swath.simulate.surface import axes
@@ -110,6 +110,12 @@ def plume(
     column = (density * per_metre / MASS_PER_PPM_M[gas]).astype(np.float32)
     mass = float(column.sum(dtype=np.float64) * MASS_PER_PPM_M[gas] * grid.affine.a**2)
     return Plume(column, mass, rate, wind, source, gas)
+
+
+def leaking(grid: GeoBox, leak: Leak) -> Plume:
+    """The plume of a leak on a grid; its turbulence follows from its place."""
+    seed = noise.key("leak", *(round(v) for v in leak.source)) % 2**20
+    return plume(grid, leak.source, leak.rate, leak.wind, leak.direction, leak.gas, seed)
 
 
 @dataclass(frozen=True)

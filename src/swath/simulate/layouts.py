@@ -14,7 +14,7 @@ from swath.simulate import landcover as lc
 from swath.simulate import moment
 from swath.simulate.optical import SENSORS, observe
 from swath.simulate.painting import paint
-from swath.simulate.save import write_raster
+from swath.simulate.rasters import write_raster
 from swath.simulate.world import World
 
 #: Code in LandCover.ai of each land-cover code: background, building 1, woodland 2, water 3, road 4.

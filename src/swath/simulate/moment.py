@@ -14,6 +14,25 @@ from swath.simulate.world import World
 
 
 @dataclass(frozen=True)
+class Leak:
+    """A place where gas escapes.
+
+    Attributes:
+        source: x and y in the CRS of the world.
+        rate: Emission, kg/h.
+        gas: `ch4` or `co2`.
+        wind: m/s.
+        direction: To which the wind blows, degrees clockwise from north.
+    """
+
+    source: tuple[float, float]
+    rate: float
+    gas: str = "ch4"
+    wind: float = 3.5
+    direction: float = 70.0
+
+
+@dataclass(frozen=True)
 class Moment:
     """When, and the state of the world then.
 
@@ -26,6 +45,7 @@ class Moment:
         burned: Polygons of burned ground.
         damage: State 1 (minor) to 3 (destroyed) of damaged buildings by their index; all others are whole.
         cleared: Polygons of felled wood.
+        leaks: Where gas escapes.
     """
 
     time: datetime
@@ -36,6 +56,7 @@ class Moment:
     burned: tuple[shapely.Polygon, ...] = ()
     damage: dict[int, int] = field(default_factory=dict)
     cleared: tuple[shapely.Polygon, ...] = ()
+    leaks: tuple[Leak, ...] = ()
 
     @property
     def day(self) -> float:

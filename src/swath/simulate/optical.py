@@ -17,6 +17,7 @@ from scipy.special import ndtri
 
 from swath.sensors.bands import Bands
 from swath.sensors.catalogue import sensor as catalogued
+from swath.simulate import landcover as lc
 from swath.simulate import light, noise, spectra
 from swath.simulate.atmosphere import Atmosphere, gas_transmission, terms
 from swath.simulate.clouds import Sky, Veil, reflectance, transmission, veil
@@ -82,6 +83,7 @@ class Image:
         grid: Where they are.
         moment: When.
         veil: Clouds and their shadows on the same pixels.
+        covers: Land-cover codes of the fine pixels, `fine` times as many a side, uint8.
     """
 
     values: np.ndarray
@@ -89,6 +91,12 @@ class Image:
     grid: GeoBox
     moment: Moment
     veil: Veil
+    covers: np.ndarray
+
+    @property
+    def landcover(self) -> np.ndarray:
+        """Land-cover code that covers most of each pixel `[H, W]` uint8."""
+        return majority(self.covers, self.covers.shape[0] // self.grid.shape[0])
 
 
 #: Centre and full width, nm, of the colours of cameras.
@@ -141,6 +149,16 @@ def averaged(values: np.ndarray, factor: int) -> np.ndarray:
     return values.reshape(height // factor, factor, width // factor, factor).mean((1, 3), dtype=np.float32)
 
 
+def shares(codes: np.ndarray, factor: int) -> np.ndarray:
+    """Share of each class of `landcover.CLASSES` over squares of `factor` pixels a side `[classes, H, W]` float32."""
+    return np.stack([averaged((codes == code).astype(np.float32), factor) for code in lc.CLASSES.codes])
+
+
+def majority(codes: np.ndarray, factor: int) -> np.ndarray:
+    """Land-cover code that covers most of each square of `factor` pixels a side `[H, W]` uint8; the first of equals."""
+    return codes if factor == 1 else np.array(lc.CLASSES.codes, np.uint8)[shares(codes, factor).argmax(0)]
+
+
 def observe(
     world: World,
     sensor: Optical,
@@ -156,7 +174,7 @@ def observe(
         sensor: Which sensor.
         moment: When.
         grid: Pixels of the finest bands, on the sensor's lattice; by default all that lie within the world. Memory
-            grows with this grid: take windows of `sensor_grid` of large worlds, as `save.write_raster` does.
+            grows with this grid: take windows of `sensor_grid` of large worlds, as `rasters.write_raster` does.
         sky: Clouds; by default none.
         air: Atmosphere; by default clear.
     """
@@ -180,7 +198,9 @@ def observe(
     outside = (x < west) | (x > east) | ((y < south) | (y > north))[:, None]
     for plane, band in zip(stored, sensor.bands, strict=True):
         plane[outside] = 0 if band.nodata is None else band.nodata
-    return Image(stored, sensor.bands, grid, moment, over)
+    left, top = left * sensor.fine, top * sensor.fine
+    covers = surface.landcover[top : top + grid.shape[0] * sensor.fine, left : left + grid.shape[1] * sensor.fine]
+    return Image(stored, sensor.bands, grid, moment, over, covers)
 
 
 def lit_reflectance(surface: Surface, wavelengths: np.ndarray, widths: np.ndarray) -> list[np.ndarray]:

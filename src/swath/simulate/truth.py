@@ -15,10 +15,9 @@ import shapely
 from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
-from swath.simulate import landcover as lc
 from swath.simulate import roads
 from swath.simulate.moment import Moment
-from swath.simulate.optical import averaged, finer
+from swath.simulate.optical import finer, majority, shares
 from swath.simulate.painting import paint
 from swath.simulate.surface import SOURCES, Surface, ground
 from swath.simulate.world import Bounds, World
@@ -52,14 +51,12 @@ def bounds_of(grid: GeoBox) -> Bounds:
 
 def landcover_shares(world: World, grid: GeoBox, moment: Moment, fine: int = 5) -> np.ndarray:
     """Share of each class of `landcover.CLASSES` in each pixel `[classes, H, W]` float32."""
-    codes = paint(world, finer(grid, fine), moment).landcover
-    return np.stack([averaged((codes == code).astype(np.float32), fine) for code in lc.CLASSES.codes])
+    return shares(paint(world, finer(grid, fine), moment).landcover, fine)
 
 
 def landcover_mask(world: World, grid: GeoBox, moment: Moment, fine: int = 5) -> np.ndarray:
     """Code of the class that covers most of each pixel `[H, W]` uint8; `fine=1` takes the pixel's centre."""
-    shares = landcover_shares(world, grid, moment, fine)
-    return np.array(lc.CLASSES.codes, np.uint8)[shares.argmax(0)]
+    return majority(paint(world, finer(grid, fine), moment).landcover, fine)
 
 
 def boxes(things: gpd.GeoDataFrame, grid: GeoBox, kind: str, least: float = 0.3) -> Boxes:
