@@ -12,7 +12,6 @@ from pathlib import Path
 
 from swath import __version__
 from swath.commands import simulate as simulation
-from swath.commands import simulate as simulation
 from swath.commands.printing import print_json, print_table
 from swath.errors import SwathError
 
@@ -82,8 +81,6 @@ def parser() -> argparse.ArgumentParser:
 
     verb("predict", "apply a run to a scene of any size: swath predict RUN SCENE -o MAP", lambda _: None)
     verb("score", "score a run on labelled data, beside naive baselines: swath score RUN DATA", lambda _: None)
-
-    simulation.add_arguments(verb("simulate", "make a georeferenced world with exact truth", simulation.run))
 
     simulation.add_arguments(verb("simulate", "make a georeferenced world with exact truth", simulation.run))
 
