@@ -1,29 +1,16 @@
-"""How long a scene takes, and how much memory: Swath's engine, a naive loop, a peer's recipe, and the bare network.
+"""How long a scene takes, and how much memory: Swath's engine, peers, and the bare network.
 
-    python benchmarks/scenes.py [--quick] [--size 4096] [--repeats 3] [--folder FOLDER] [--json results.json]
-
-Work: a U-Net with a ResNet-18 encoder (6 bands in, 8 classes out) over a scene of 6 x uint16, tiles of 256 px with a
-quarter of overlap, blended, to a class map on disk. `bare` is the sum of the plain eager float32 forward passes over
-the same tiles in the same batches, without reading, blending and writing. Everyone runs once in every repeat; ratios
-are to the bare passes of the same repeat, by seconds and by processor seconds, because other work on the machine
-disturbs the latter less. Memory is the peak of a fresh process over what it held after one forward pass; for its growth
-with the height of a scene, the network is tiny.
+Scenes of 6 x uint16, tiles of 256 px with a quarter of overlap, blended, to a class map on disk. `bare` is the sum of
+the plain eager float32 forward passes over the same tiles in the same batches, without reading, blending and writing.
+With a network that costs next to nothing (`tiles`), what remains is what the engine itself takes: on a GPU, nearly all.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
-import multiprocessing
-import os
-import platform
-import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+import types
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,9 +18,11 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
-from affine import Affine
 from torch import Tensor, nn
 
+from benchmarks.measure import Run, clock, peak
+from benchmarks.networks import CLASSES, SCALE, Network, tiny, unet
+from benchmarks.world import BANDS
 from swath.data.classes import Classes
 from swath.data.loader import Batches
 from swath.data.raster import open_raster
@@ -43,127 +32,86 @@ from swath.scene.apply import apply
 from swath.scene.plan import Plan
 from swath.sensors.bands import Band, Bands
 
-BANDS, CLASSES, TILE, OVERLAP, BATCH = 6, 8, 256, 64, 2
+TILE, OVERLAP, BATCH = 256, 64, 2
 LEGEND = Classes.of(CLASSES)
 
-
-def build(path: Path, rows: int, cols: int) -> Path:
-    """A scene of smooth fields and noise, written strip by strip."""
-    if path.exists():
-        return path
-    profile = {
-        "driver": "GTiff", "height": rows, "width": cols, "count": BANDS, "dtype": "uint16", "crs": "EPSG:32632",
-        "transform": Affine(10, 0, 500_000, 0, -10, 5_400_000), "tiled": True, "blockxsize": 512, "blockysize": 512,
-        "compress": "zstd", "predictor": 2, "bigtiff": "if_safer",
-    }  # fmt: skip
-    generator = np.random.default_rng(0)
-    with rasterio.open(path, "w", **profile) as file:
-        for top in range(0, rows, 512):
-            height = min(512, rows - top)
-            y, x = np.mgrid[top : top + height, :cols] / 97.0
-            field = np.stack([np.sin(x + band) * np.cos(y - band) for band in range(BANDS)])
-            strip = 3000 + 1500 * field + generator.integers(0, 200, field.shape)
-            file.write(strip.astype(np.uint16), window=rasterio.windows.Window(0, top, cols, height))
-    return path
+MakeNetwork = Callable[[], nn.Module]
 
 
-class Network(nn.Module):
-    """A network as a task gives it to the engine: physical values in, class probabilities out."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, batch: Mapping[str, Any]) -> Tensor:
-        """Probabilities `[B, K, height, width]`."""
-        return self.net(batch["image"] / 5000).float().softmax(1)
+def plan_of(path: Path) -> Plan:
+    """The tiles of a scene."""
+    with rasterio.open(path) as file:
+        return Plan(file.shape, TILE, OVERLAP, BATCH)
 
 
-def unet() -> nn.Module:
-    import segmentation_models_pytorch as smp
-
-    torch.manual_seed(0)
-    return smp.Unet("resnet18", encoder_weights=None, in_channels=BANDS, classes=CLASSES).eval()
-
-
-def tiny() -> nn.Module:
-    torch.manual_seed(0)
-    return nn.Conv2d(BANDS, CLASSES, 3, padding=1).eval()
+def ready(make: MakeNetwork, threads: int = 2) -> nn.Module:
+    """A network that has run once."""
+    torch.set_num_threads(threads)
+    net = make()
+    with torch.inference_mode():
+        net(torch.zeros(BATCH, BANDS, TILE, TILE))
+    return net
 
 
-def scene(path: Path) -> Scene:
+def open_scene(path: Path) -> Scene:
     bands = Bands("bench", tuple(Band(f"b{i}", "dn") for i in range(BANDS)))
     return Scene("scene", {"image": open_raster(path, bands=bands)})
 
 
-@dataclass(frozen=True)
-class Spent:
-    """Seconds on the clock and of the processor."""
-
-    wall: float
-    processor: float
-
-
-def timed(work: Callable[[], Any]) -> Spent:
-    wall, processor = time.perf_counter(), time.process_time()
-    work()
-    return Spent(time.perf_counter() - wall, time.process_time() - processor)
-
-
 @torch.inference_mode()
-def bare(path: Path, net: nn.Module) -> Spent:
+def bare(path: Path, make: MakeNetwork) -> Run:
     """Only the forward passes, of tiles that are in memory."""
-    found = scene(path)
-    plan = Plan(found.grid.shape, TILE, OVERLAP, BATCH)
-    wall = processor = 0.0
-    for batch in Batches(
-        Collection((found,)), plan.places(), part=None, patch=TILE, batch=BATCH, threads=1, prefetch=1
-    ):
-        images = batch["image"] / 5000
-        time.sleep(0.002)  # the reading thread comes to rest
-        spent = timed(partial(net, images))
-        wall, processor = wall + spent.wall, processor + spent.processor
-    return Spent(wall, processor)
+    net, plan, scenes = ready(make), plan_of(path), Collection((open_scene(path),))
+    total = Run()
+    across = 2 * len(plan.tiling.starts[1])  # an even number, for whole batches
+    for first in range(0, len(plan.tiling), across):
+        places = plan.places(range(first, min(first + across, len(plan.tiling))))
+        images = [
+            batch["image"] / SCALE for batch in Batches(scenes, places, part=None, patch=TILE, batch=BATCH, threads=2)
+        ]
+        with clock() as run:
+            for image in images:
+                net(image)
+        total.units += len(places)
+        total.seconds, total.processor = total.seconds + run.seconds, total.processor + run.processor
+        total.others += run.others * run.seconds
+    total.others /= total.seconds
+    return total
 
 
-def swath(path: Path, net: nn.Module, output: Path, precision: Any) -> Spent:
+def swath(path: Path, make: MakeNetwork, folder: Path, precision: Any) -> Run:
     """The engine, as `swath predict` calls it."""
+    net = ready(make)
     network = Network(net.to(memory_format=torch.channels_last))
-    asked = [outputs.class_map(output / f"swath-{precision}.tif", LEGEND)]
-    return timed(
-        lambda: apply(
-            network,
-            scene(path),
-            asked,
-            tile=TILE,
-            overlap=OVERLAP / TILE,
-            batch=BATCH,
-            precision=precision,
+    asked = [outputs.class_map(folder / f"swath-{precision}.tif", LEGEND)]
+    with peak() as most, clock() as run:
+        report = apply(
+            network, open_scene(path), asked, tile=TILE, overlap=OVERLAP / TILE, batch=BATCH, precision=precision,
             progress=False,
-        )
-    )
+        )  # fmt: skip
+    run.units, run.notes["peak MB"] = report.tiles, most[0]
+    if report.agreement:
+        run.notes |= report.agreement.to_dict()
+    return run
 
 
 @torch.inference_mode()
-def naive(path: Path, net: nn.Module, output: Path) -> Spent:
+def naive(path: Path, make: MakeNetwork, folder: Path) -> Run:
     """Read all, predict tile by tile, average in one array, write."""
-
-    def work() -> None:
-        with rasterio.open(path) as file:
-            image, profile = torch.from_numpy(file.read().astype(np.float32) / 5000), file.profile
-        total, count = torch.zeros(CLASSES, *image.shape[1:]), torch.zeros(image.shape[1:])
-        for window in Plan(tuple(image.shape[1:]), TILE, OVERLAP, 1).tiling:
+    net, plan = ready(make), plan_of(path)
+    with peak() as most, clock() as run:
+        image = _whole(path)
+        total, count = torch.zeros(CLASSES, *plan.shape), torch.zeros(plan.shape)
+        for window in plan.tiling:
             total[:, *window.slices] += net(image[None, :, *window.slices])[0].softmax(0)
             count[window.slices] += 1
-        profile.update(count=1, dtype="uint8", nodata=255)
-        with rasterio.open(output / "naive.tif", "w", **profile) as file:
-            file.write((total / count).argmax(0).numpy().astype(np.uint8), 1)
-
-    return timed(work)
+        _write(folder / "naive.tif", path, total / count)
+    run.units, run.notes["peak MB"] = len(plan.tiling), most[0]
+    return run
 
 
 @torch.inference_mode()
-def torchgeo(path: Path, net: nn.Module, output: Path) -> Spent:
+def torchgeo(path: Path, make: MakeNetwork, folder: Path) -> Run:
     """TorchGeo's recipe: GridGeoSampler, a DataLoader, predictions put together in one array."""
     from torch.utils.data import DataLoader
     from torchgeo.datasets import RasterDataset, stack_samples
@@ -173,130 +121,100 @@ def torchgeo(path: Path, net: nn.Module, output: Path) -> Spent:
         filename_glob = path.name
         is_image = True
 
-    def work() -> None:
+    net, plan = ready(make), plan_of(path)
+    height, width = plan.shape
+    with rasterio.open(path) as file:
+        top, left, step = file.transform.f, file.transform.c, file.transform.a
+    with peak() as most, clock() as run:
         data = Images(path.parent)
         sampler = GridGeoSampler(data, size=TILE, stride=TILE - OVERLAP)
-        with rasterio.open(path) as file:
-            profile, top, left, step = file.profile, file.transform.f, file.transform.c, file.transform.a
-        total = torch.zeros(CLASSES, profile["height"] + TILE, profile["width"] + TILE)
+        total = torch.zeros(CLASSES, height + TILE, width + TILE)
         for batch in DataLoader(data, batch_size=BATCH, sampler=sampler, collate_fn=stack_samples):
-            for bounds, scores in zip(batch["bounds"], net(batch["image"] / 5000).softmax(1), strict=True):
+            for bounds, scores in zip(batch["bounds"], net(batch["image"] / SCALE).softmax(1), strict=True):
                 row, col = round((top - bounds[1].stop) / step), round((bounds[0].start - left) / step)
                 total[:, row : row + scores.shape[1], col : col + scores.shape[2]] += scores
-        profile.update(count=1, dtype="uint8", nodata=255)
-        with rasterio.open(output / "torchgeo.tif", "w", **profile) as file:
-            file.write(total.argmax(0)[: profile["height"], : profile["width"]].numpy().astype(np.uint8), 1)
-
-    return timed(work)
+        _write(folder / "torchgeo.tif", path, total[:, :height, :width])
+    run.units, run.notes["peak MB"] = len(plan.tiling), most[0]
+    return run
 
 
-def contestants(path: Path, output: Path) -> dict[str, Callable[[], Spent]]:
-    """Everyone who runs, by name; each with a network of its own, because the engine changes its memory layout."""
-    found = {
-        "bare": partial(bare, path, unet()),
-        "swath fp32": partial(swath, path, unet(), output, "fp32"),
-        "swath auto": partial(swath, path, unet(), output, "auto"),
-        "naive loop": partial(naive, path, unet(), output),
+@torch.inference_mode()
+def terratorch(path: Path, make: MakeNetwork, folder: Path) -> Run:
+    """TerraTorch's `tiled_inference` of the whole image, with its defaults but for tile, stride and batch."""
+    tiled_inference = _tiled_inference()
+    net, plan = ready(make), plan_of(path)
+    with peak() as most, clock() as run:
+        scores = tiled_inference(
+            net, _whole(path)[None], crop=TILE, stride=TILE - OVERLAP, batch_size=BATCH, device="cpu"
+        )
+        _write(folder / "terratorch.tif", path, scores[0])
+    run.units, run.notes["peak MB"] = len(plan.tiling), most[0]
+    return run
+
+
+def _tiled_inference() -> Callable[..., Tensor]:
+    """The function as it stands in TerraTorch, without what its package imports beside.
+
+    TerraTorch 1.2.13 asks for TorchGeo 0.9, which does not install on Python 3.11; the function needs neither.
+    """
+    spec = importlib.util.find_spec("terratorch")
+    root = Path(spec.submodule_search_locations[0])  # type: ignore[union-attr, index]
+    for name in ("terratorch", "terratorch.tasks", "terratorch.models", "terratorch.registry"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+    sys.modules["terratorch.registry"].BACKBONE_REGISTRY = None  # type: ignore[attr-defined]
+    from terratorch.tasks.tiled_inference import tiled_inference
+
+    return tiled_inference
+
+
+def _whole(path: Path) -> Tensor:
+    with rasterio.open(path) as file:
+        return torch.from_numpy(file.read().astype(np.float32) / SCALE)
+
+
+def _write(path: Path, like: Path, scores: Tensor) -> None:
+    with rasterio.open(like) as file:
+        profile = file.profile | {"count": 1, "dtype": "uint8", "nodata": 255, "predictor": 1}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(scores.argmax(0).numpy().astype(np.uint8), 1)
+
+
+def peers(path: Path, make: MakeNetwork, folder: Path) -> dict[str, Callable[[], Run]]:
+    """Those that are not Swath, by name, where they are installed."""
+    found = {"naive loop": naive, "torchgeo": torchgeo, "terratorch": terratorch}
+    return {
+        name: partial(run, path, make, folder)
+        for name, run in found.items()
+        if run is naive or importlib.util.find_spec(name)
     }
-    if importlib.util.find_spec("torchgeo"):
-        found["torchgeo"] = partial(torchgeo, path, unet(), output)
-    return found
 
 
-def measure(path: Path, output: Path, repeats: int) -> dict[str, list[Spent]]:
-    """Everyone once in every repeat, in turns."""
-    runs = contestants(path, output)
-    spent: dict[str, list[Spent]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            spent[name].append(run())
-            print(f"  {name}: {spent[name][-1].wall:.1f} s", file=sys.stderr)
-    return spent
+def contestants(path: Path, weights: Path, folder: Path) -> dict[str, Callable[[], Run]]:
+    """Everyone who predicts the scene with the U-Net."""
+    make = partial(unet, weights)
+    return {
+        "bare": partial(bare, path, make),
+        "swath, fp32": partial(swath, path, make, folder, "fp32"),
+        "swath, auto": partial(swath, path, make, folder, "auto"),
+        **peers(path, make, folder),
+    }
 
 
-def ratio(spent: Mapping[str, list[Spent]], name: str, field: str) -> tuple[float, float, float]:
-    """Median, lowest and highest ratio to the bare passes of the same repeat."""
-    each = [getattr(a, field) / getattr(b, field) for a, b in zip(spent[name], spent["bare"], strict=True)]
-    return statistics.median(each), min(each), max(each)
+def tilers(path: Path, folder: Path) -> dict[str, Callable[[], Run]]:
+    """Everyone who predicts the scene with a network that costs next to nothing."""
+    return {
+        "bare": partial(bare, path, tiny),
+        "swath, fp32": partial(swath, path, tiny, folder, "fp32"),
+        **peers(path, tiny, folder),
+    }
 
 
-def peak(path: Path, output: Path, network: Callable[[], nn.Module], kind: str) -> float:
-    """Megabytes that a run in a fresh process holds over what it held after a forward pass."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_here, (path, output, network, kind))
-
-
-def _peak_here(path: Path, output: Path, network: Callable[[], nn.Module], kind: str) -> float:
-    torch.set_num_threads(2)
-    net = network()
-    with torch.inference_mode():
-        net(torch.zeros(BATCH, BANDS, TILE, TILE))
-    runs = {"swath": partial(swath, path, net, output, "fp32"), "bare": partial(bare, path, net),
-            "naive loop": partial(naive, path, net, output)}  # fmt: skip
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = _status("VmRSS")
-    runs[kind]()
-    return (_status("VmHWM") - before) / 1024
-
-
-def _status(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1])
-
-
-def show(spent: Mapping[str, list[Spent]]) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Print the table of times; returns the ratios."""
-    print(f"\n{'':14}{'seconds':>9}{'of bare':>9}{'lowest':>8}{'highest':>8}{'processor of bare':>19}")
-    found = {}
-    for name, values in spent.items():
-        wall, processor = ratio(spent, name, "wall"), ratio(spent, name, "processor")
-        found[name] = {"wall": wall, "processor": processor}
-        seconds = statistics.median(v.wall for v in values)
-        print(f"{name:14}{seconds:9.1f}{wall[0]:9.2f}{wall[1]:8.2f}{wall[2]:8.2f}{processor[0]:19.2f}")
-    return found
-
-
-def main(arguments: Iterable[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a scene of 1024 pixels, once: proves that it runs")
-    parser.add_argument("--size", type=int, default=4096, help="height and width of the scene that is timed")
-    parser.add_argument("--rows", type=int, nargs="*", default=[4096, 16384, 65536], help="heights for the memory")
-    parser.add_argument("--cols", type=int, default=4096, help="width of the scenes for the memory")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="keep the data here; by default a temporary folder")
-    parser.add_argument("--json", type=Path, help="write the results here")
-    options = parser.parse_args(list(arguments) if arguments is not None else None)
-    if options.quick:
-        options.size, options.rows, options.cols, options.repeats = 1024, [1024, 4096], 1024, 1
-    os.environ.setdefault("GDAL_CACHEMAX", "64")
-    torch.set_num_threads(2)
-    for peer in ("torchgeo", "terratorch"):
-        if not importlib.util.find_spec(peer):
-            print(f"{peer} is not installed: not compared")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        results: dict[str, Any] = {
-            "processor": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-            "python": sys.version.split()[0], "torch": torch.__version__, "size": options.size,
-        }  # fmt: skip
-        if options.repeats:
-            path = build(folder / f"scene-{options.size}.tif", options.size, options.size)
-            spent = measure(path, Path(temporary), options.repeats)
-            results["ratios"] = show(spent)
-            results["spent"] = {name: [asdict(v) for v in values] for name, values in spent.items()}
-            results["peak MB"] = {k: peak(path, Path(temporary), unet, k) for k in ("bare", "swath", "naive loop")}
-            print(
-                "\npeak memory over the base, MB: " + ", ".join(f"{k} {v:.0f}" for k, v in results["peak MB"].items())
-            )
-        results["peak MB by rows"] = {}
-        for rows in options.rows:
-            tall = build(folder / f"tall-{rows}-{options.cols}.tif", rows, options.cols)
-            results["peak MB by rows"][rows] = peak(tall, Path(temporary), tiny, "swath")
-            print(f"{rows} rows, tiny network: {results['peak MB by rows'][rows]:.0f} MB", flush=True)
-        if options.json:
-            options.json.write_text(json.dumps(results, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+def agreement(folder: Path) -> float | None:
+    """Share of pixels of the whole map that have the same class in fp32 and in what `auto` took."""
+    maps = [folder / "swath-fp32.tif", folder / "swath-auto.tif"]
+    if not all(path.exists() for path in maps):
+        return None
+    exact, chosen = (rasterio.open(path).read(1) for path in maps)
+    return float((exact == chosen).mean())
