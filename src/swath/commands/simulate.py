@@ -14,10 +14,10 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)(?:x(\d+(?:\.\d+)?))?(km|m)")
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """The options of the verb."""
-    verb.add_argument("world", metavar="WORLD", help="village, coast, city, farmland, forest, or a YAML file")
+    verb.add_argument("world", metavar="WORLD", help="village, coast, city, farmland, forest, sky, or a YAML file")
     verb.add_argument("-o", "--output", metavar="FOLDER", type=Path, required=True)
     verb.add_argument("--seed", type=int, help="everything random follows from it")
-    verb.add_argument("--size", help="extent, for example 4km, 6x4km or 1500m")
+    verb.add_argument("--size", help="extent: 4km, 6x4km, 1500m; of a sky 90arcsec")
     verb.add_argument("--crs", help="a projected CRS in metres, for example EPSG:32632")
     verb.add_argument("--sensors", nargs="+", metavar="SENSOR", help="what takes pictures, for example sentinel2_l2a")
     verb.add_argument("--dates", nargs="+", metavar="DATE", help="when, YYYY-MM-DD or MM-DD")
@@ -55,13 +55,34 @@ def request(options: argparse.Namespace) -> dict[str, Any]:
 def run(options: argparse.Namespace) -> None:
     """Make the world that the options ask for, and print the paths of its files."""
     from swath.commands.printing import print_json
-    from swath.simulate.save import simulate
 
-    written = [str(path) for path in simulate(request(options), options.output)]
+    written = [str(path) for path in (_sky(options) if options.world == "sky" else _world(options))]
     if options.json:
         print_json(written)
     else:
         print("\n".join(written))
+
+
+def _world(options: argparse.Namespace) -> list[Path]:
+    from swath.simulate.save import simulate
+
+    return simulate(request(options), options.output)
+
+
+def _sky(options: argparse.Namespace) -> list[Path]:
+    from swath.simulate.sky import Sky, SkyConfig
+    from swath.simulate.sky_files import write_sky
+
+    strange = [name for name in ("crs", "sensors", "dates", "clouds", "truths", "layouts") if getattr(options, name)]
+    if strange:
+        raise ConfigError("A sky has no such option", got=", ".join(strange), expected="--seed, --size 90arcsec")
+    config: dict[str, Any] = {} if options.seed is None else {"seed": options.seed}
+    if options.size is not None:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(arcsec|arcmin)", options.size.strip().lower())
+        if not found:
+            raise ConfigError("The size of a sky cannot be read", got=options.size, expected="90arcsec or 1.5arcmin")
+        config["width"] = float(found[1]) * (60 if found[2] == "arcmin" else 1)
+    return write_sky(Sky(SkyConfig(**config)), options.output)
 
 
 def _size(text: str) -> tuple[float, float]:
