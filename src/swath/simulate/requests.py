@@ -14,8 +14,10 @@ import yaml
 
 from swath.errors import ConfigError, UnknownNameError
 from swath.simulate import events, weather
+from swath.simulate.annotations import TRUTHS
 from swath.simulate.hyperspectral import MASS_PER_PPM_M
 from swath.simulate.instruments import instrument
+from swath.simulate.layouts import LAYOUTS
 from swath.simulate.moment import Moment
 from swath.simulate.presets import PRESETS
 from swath.simulate.world import Bounds, World, WorldConfig
@@ -87,9 +89,6 @@ def read(config: WorldConfig | Path | str | Mapping[str, Any]) -> Request:
         ConfigError: If a setting is unknown or cannot be used.
         UnknownNameError: If there is no such preset, sensor, event, truth or layout.
     """
-    from swath.simulate.annotations import TRUTHS
-    from swath.simulate.layouts import LAYOUTS
-
     told = described(config)
     asked = {name: told.pop(name) for name in ("images", "events", "truths", "layouts") if told.get(name) is not None}
     for name, value in asked.items():

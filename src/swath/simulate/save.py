@@ -31,10 +31,13 @@ from swath.geo.cog import describe_bands
 from swath.geo.stac import write_item
 from swath.simulate import landcover as lc
 from swath.simulate import requests, sar, truth, weather
+from swath.simulate.annotations import TRUTHS
 from swath.simulate.clouds import Sky
 from swath.simulate.instruments import instrument
+from swath.simulate.layouts import LAYOUTS
 from swath.simulate.moment import Moment
 from swath.simulate.optical import SENSORS, sensor_grid
+from swath.simulate.picture import Picture
 from swath.simulate.rasters import write_raster
 from swath.simulate.requests import Happening, Shot
 from swath.simulate.surface import ground
@@ -61,19 +64,18 @@ def simulate(config: WorldConfig | Path | str | Mapping[str, Any], output: Path 
     world = World(asked.settings)
     write_text(output / "world.yaml", asked.to_yaml())
     written = [write_vectors(world, output / "vectors.gpkg"), write_elevation(world, output / "dem.tif")]
-    pictures: list[dict[str, str]] = []
+    pictures: list[Picture] = []
     for number, shot in enumerate(asked.shots):
         for time in shot.times:
             moment = moment_after(world, time, asked.happenings)
-            files = write_shot(world, shot, moment, output, f"shot{number}_{time:%Y%m%dT%H%M}")
-            written += files.values()
-            pictures.append({"sensor": shot.sensor, **{k: str(f.relative_to(output)) for k, f in files.items()}})
+            pictures.append(write_shot(world, shot, moment, output, f"shot{number}_{time:%Y%m%dT%H%M}"))
+            written += pictures[-1].files.values()
+    for name in asked.truths:
+        written += TRUTHS[name](world, pictures, output / "truth" / name)
     for layout in asked.layouts:
-        from swath.simulate.layouts import LAYOUTS
-
         written += LAYOUTS[layout](world, output / layout)
     summaries = [output / "world.yaml"]
-    if text := _data_yaml(pictures):
+    if text := _data_yaml(pictures, output):
         write_text(output / "data.yaml", text)
         summaries.insert(0, output / "data.yaml")
     return [*summaries, *written]
@@ -88,7 +90,7 @@ def moment_after(world: World, time: datetime, happenings: Sequence[Happening] =
     return moment
 
 
-def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str) -> dict[str, Path]:
+def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str) -> Picture:
     """Write a picture, its labels and, where there are clouds, their mask (0 clear, 1 shadow, 2 cloud)."""
     seeing = instrument(shot.sensor)
     cloud = shot.clouds
@@ -132,7 +134,7 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
     }
     described = describe_bands(bands.names, seeing.dtype, bands[0].nodata, bands[0].unit)
     write_item(image, grid=grid, provenance=provenance, bands=described, time=moment.time, assets=assets)
-    return files
+    return Picture(name, shot.sensor, grid, moment, files)
 
 
 def write_elevation(world: World, path: Path, pixel: float = 10.0) -> Path:
@@ -172,19 +174,21 @@ def _within(grid: GeoBox, part: GeoBox) -> tuple[slice, slice]:
     return np.s_[row : row + part.shape[0], col : col + part.shape[1]]
 
 
-def _data_yaml(pictures: Sequence[Mapping[str, str]]) -> str:
+def _data_yaml(pictures: Sequence[Picture], output: Path) -> str:
     """The pictures of the sensor of the catalogue that has the most, as a data set with their labels."""
-    names = [p["sensor"] for p in pictures if p["sensor"] in {*SENSORS, sar.BANDS.sensor}]
-    if not names:
+    sensors = [p.sensor for p in pictures if p.sensor in {*SENSORS, sar.BANDS.sensor}]
+    if not sensors:
         return ""
-    sensor = max(dict.fromkeys(names), key=names.count)
-    mine = [p for p in pictures if p["sensor"] == sensor]
-    bands = list(instrument(sensor).bands.names)
+    sensor = max(dict.fromkeys(sensors), key=sensors.count)
+    images, labels = (
+        [p.files[kind].relative_to(output).as_posix() for p in pictures if p.sensor == sensor]
+        for kind in ("image", "labels")
+    )
     return yaml.safe_dump(
         {
             "name": "simulated world",
-            "layers": {"image": {"sensor": sensor, "bands": bands, "files": [p["image"] for p in mine]}},
-            "labels": {"files": [p["labels"] for p in mine]},
+            "layers": {"image": {"sensor": sensor, "bands": list(instrument(sensor).bands.names), "files": images}},
+            "labels": {"files": labels},
             "classes": lc.CLASSES.to_dict(),
             "ignore": [0],
             "split": {"by": "block"},

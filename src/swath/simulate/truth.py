@@ -134,13 +134,10 @@ def elevation(world: World, grid: GeoBox, moment: Moment) -> tuple[np.ndarray, n
 
 
 @dataclass(frozen=True)
-class Change:
-    """What changed between two moments.
+class Events:
+    """What happened between two moments.
 
     Attributes:
-        before: Land-cover codes `[H, W]`.
-        after: The same later.
-        changed: Where they differ, bool.
         built: Buildings that stand only after.
         damage: Buildings whose damage has grown, with the column `damage` 0..3.
         flooded: Newly flooded area, m2.
@@ -149,9 +146,6 @@ class Change:
         captions: Sentences that say so.
     """
 
-    before: np.ndarray
-    after: np.ndarray
-    changed: np.ndarray
     built: gpd.GeoDataFrame
     damage: gpd.GeoDataFrame
     flooded: float
@@ -160,9 +154,30 @@ class Change:
     captions: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Change(Events):
+    """What happened, and what of it shows.
+
+    Attributes:
+        before: Land-cover codes `[H, W]`.
+        after: The same later.
+        changed: Where they differ, bool.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    changed: np.ndarray
+
+
 def change(world: World, grid: GeoBox, first: Moment, second: Moment) -> Change:
     """The change of land cover, buildings and events in a picture between two moments."""
-    a, b = paint(world, grid, first).landcover, paint(world, grid, second).landcover
+    before, after = (paint(world, grid, moment).landcover for moment in (first, second))
+    happened = events_between(world, grid, first, second)
+    return Change(**vars(happened), before=before, after=after, changed=before != after)
+
+
+def events_between(world: World, grid: GeoBox, first: Moment, second: Moment) -> Events:
+    """What happened in a picture between two moments."""
     bounds = bounds_of(grid)
     frame = shapely.box(*bounds)
     houses = world.layer("buildings", bounds)
@@ -188,7 +203,7 @@ def change(world: World, grid: GeoBox, first: Moment, second: Moment) -> Change:
             captions.append(f"About {areas[name] / 1e4:.1f} hectares are now {text}.")
     if not captions:
         captions.append("The scene is the same as before.")
-    return Change(a, b, a != b, built, hurt, areas["flooded"], areas["burned"], areas["cleared"], tuple(captions))
+    return Events(built, hurt, areas["flooded"], areas["burned"], areas["cleared"], tuple(captions))
 
 
 def misaligned(
