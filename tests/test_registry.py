@@ -1,10 +1,13 @@
 import inspect
+from pathlib import Path
 
 import pytest
+import torch
 
 from swath import registry
 from swath.errors import UnknownNameError
 from swath.systems.planned import PLANNED
+from swath.tasks.task import Task
 
 
 def test_seventy_one_systems_are_planned_once() -> None:
@@ -29,6 +32,30 @@ class TestEachSystem:
         for parameter in inspect.signature(registry.builder(name)).parameters.values():
             assert parameter.annotation is not inspect.Parameter.empty, parameter
             assert parameter.default is not inspect.Parameter.empty, parameter
+
+    def test_its_page_stands_in_the_documentation(self, name: str) -> None:
+        assert (Path(__file__).parents[1] / "docs" / "systems" / f"{name}.md").is_file()
+
+    def test_it_says_how_it_was_proved(self, name: str) -> None:
+        said = " ".join(registry.card(name).checks)
+        assert all(f"{proof}:" in said for proof in "PRBH")
+
+    def test_its_task_is_of_the_announced_class(self, name: str) -> None:
+        build = registry.builder(name)
+        announced = inspect.signature(build).return_annotation
+        task = registry.create(name)
+        assert isinstance(task, Task)
+        assert type(task) is (build.__globals__[announced] if isinstance(announced, str) else announced)
+        assert task.system == {"id": name, "options": {}}
+        assert isinstance(task.net, torch.nn.Module | None)
+
+
+def test_short_forms_of_classes_and_bands() -> None:
+    task = registry.create("bhutan_rice", classes=["dry", "wet"], bands="landsat7_dn")
+    assert task.classes.names == ("dry", "wet")
+    assert task.bands["image"].sensor == "landsat7_dn"
+    with pytest.raises(UnknownNameError, match="no sensor 'landsat'"):
+        registry.create("bhutan_rice", bands="landsat")
 
 
 def test_unknown_system_suggests_the_nearest() -> None:

@@ -107,10 +107,11 @@ def create(name: str, **options: Any) -> Task:
 
     Args:
         name: Id of the system; hyphens count as underscores.
-        **options: Arguments of its builder, for example `variant`, `weights`, `classes`, `bands`.
+        **options: Arguments of its builder, for example `variant`, `weights`, `classes`, `bands`. Classes may be a
+            number, names or what `Classes.of` takes; bands may be the name of a sensor.
 
     Raises:
-        UnknownNameError: If there is no such system or option.
+        UnknownNameError: If there is no such system, option or sensor.
     """
     build = builder(name)
     known = inspect.signature(build).parameters
@@ -120,9 +121,23 @@ def create(name: str, **options: Any) -> Task:
             expected=", ".join(known),
             fix=_suggestion(strange[0], known),
         )
+    options = {option: _understood(str(known[option].annotation), value) for option, value in options.items()}
     task = build(**options)
     task.system = {"id": _file(name).stem, "options": options}
     return task
+
+
+def _understood(wanted: str, value: Any) -> Any:
+    """Short forms of classes and bands as what the annotation of a builder wants."""
+    if "Classes" in wanted and isinstance(value, int | list | tuple | dict):
+        from swath.data.classes import Classes
+
+        return Classes.of(value)
+    if "Bands" in wanted and isinstance(value, str):
+        from swath.sensors.catalogue import sensor
+
+        return sensor(value)
+    return value
 
 
 @cache

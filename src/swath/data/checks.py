@@ -77,7 +77,7 @@ def combined(problems: Sequence[SwathError], name: str) -> SwathError:
         return problems[0]
     lines = ["\n  - " + str(problem).rstrip(".") for problem in problems[:_NAMED]]
     more = f"\n  - and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    return DataError(f"{name} has {len(problems)} problems", got="".join(lines) + more)
+    return DataError(f"{name} has {len(problems)} problems:" + "".join(lines) + more)
 
 
 def _check_pixels(scene: Scene, rng: np.random.Generator) -> None:

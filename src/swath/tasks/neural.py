@@ -191,9 +191,8 @@ class NeuralTask(LightningModule, Task):
     def recall(self, run: Path, description: dict[str, Any]) -> None:
         """Take the weights back; see `Task.recall`."""
         load_into(self.net, load_state(run / "weights.safetensors"), name=f"The weights of {run}")
-        self.normalise = Normalise(
-            {n: Normalisation(tuple(s["mean"]), tuple(s["std"])) for n, s in description["normalisation"].items()}
-        )
+        layers = {n: Normalisation(tuple(s["mean"]), tuple(s["std"])) for n, s in description["normalisation"].items()}
+        self.normalise = Normalise(layers) if layers else None
         recipe = description["recipe"]
         self.recipe = Recipe(**{**recipe, "augment": tuple(recipe["augment"])})
         self.eval()
