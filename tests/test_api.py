@@ -1,10 +1,10 @@
 """The names of the package itself, as the README uses them."""
 
 import numpy as np
-import tiny
 import torch
 
 import swath
+import tiny
 from swath.data.raster import RasterSource
 
 
