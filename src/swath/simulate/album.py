@@ -95,7 +95,7 @@ def write_views(world: World, pictures: Sequence[Picture], folder: Path) -> list
     above = views.Camera.looking((x, y, level + 120), 0, 0, 400, (256, 320))
     warm = rays.relief(world, moment, (x - half / 2, y - half / 2, x + half / 2, y + half / 2), 0.5, heat=True)
     written += _write(folder / "thermal.tif", views.photograph(warm, above), _pose(above, level))
-    place = _street_near(world, x, y)
+    place = street_near(world, x, y)
     written += _write(folder / "street.png", views.panorama(land, place), {"place": list(place), "height_m": 2.4})
     written += _pushbroom(world, land, (x, y, level), bounds, folder)
     photo, camera = views.from_orbit(world, moment)
@@ -103,7 +103,7 @@ def write_views(world: World, pictures: Sequence[Picture], folder: Path) -> list
     return written
 
 
-def _street_near(world: World, x: float, y: float) -> tuple[float, float]:
+def street_near(world: World, x: float, y: float) -> tuple[float, float]:
     """The middle of the street that is nearest to a place; the place itself where there is none."""
     ways = world.layer("roads", (x - 200, y - 200, x + 200, y + 200)).geometry
     if not len(ways):

@@ -188,8 +188,8 @@ class _Canvas:
         looks = {
             "residential": (0.85 * lawn + 0.15 * paved, lc.GRASS, 0.16),
             "park": (lawn, lc.GRASS, 0.12),
-            "commercial": (0.1 * lawn + 0.9 * paved, lc.PAVED, 0.12),
-            "industrial": (0.12 * lawn + 0.88 * paved, lc.PAVED, 0.12),
+            "commercial": (0.1 * lawn + 0.9 * paved, lc.PAVED, 0.06),
+            "industrial": (0.12 * lawn + 0.88 * paved, lc.PAVED, 0.06),
             "farmyard": (0.25 * lawn + 0.75 * yard, lc.PAVED, 0.15),
         }
         for use, (weights, landcover, texture) in looks.items():
@@ -199,27 +199,35 @@ class _Canvas:
 
     def fields(self) -> None:
         parcels = self.layer("parcels")
+        wet = self.moment.wetness
+        bare = mixed({"soil": 1 - wet, "wet_soil": wet}, (1, LEVELS))
         for name, mine in parcels.groupby("crop"):
             crop = CROPS[name]
             weights = self.plant(crop, len(mine), mine["sowing_shift"], mine["vigour"])
             numbers = self.add(weights, lc.CROP if crop.landuse != "meadow" else lc.GRASS, "parcels", mine.index, 0.06)
             mask = self.put(mine.geometry.to_numpy(), numbers)
-            if self.size <= 2.5 and crop.landuse != "meadow":
-                self.rows(mask, mine, numbers, 18.0 if crop.landuse == "farmland" else 6.0)
-            if crop.landuse != "meadow":
-                # stems stand about half a metre to two and a half, with their cover
-                tall = {"maize": 2.3, "sunflower": 1.7, "vineyard": 1.8}.get(name, 0.7)
-                green = weights[:, :, MATERIALS.index("leaf")].mean(1) + weights[:, :, MATERIALS.index("dry")].mean(1)
-                self.above[mask] = (tall * np.minimum(green, 1))[self.cover[mask] - numbers[0]]
+            if crop.landuse == "meadow":
+                continue
+            # stems stand about half a metre to two and a half, with their cover
+            tall = {"maize": 2.3, "sunflower": 1.7, "vineyard": 1.8}.get(name, 0.7)
+            green = weights[:, :, MATERIALS.index("leaf")].mean(1) + weights[:, :, MATERIALS.index("dry")].mean(1)
+            self.above[mask] = (tall * np.minimum(green, 1))[self.cover[mask] - numbers[0]]
+            if self.size <= 2.5:
+                kept, period = (0.45, 18.0) if crop.landuse == "farmland" else (0.3, 3.0 if self.size < 1 else 6.0)
+                worn = self.add(kept * weights + (1 - kept) * bare, lc.CROP, "parcels", mine.index, 0.06)
+                self.rows(mask, mine, numbers, worn, period)
 
-    def rows(self, mask: np.ndarray, mine: gpd.GeoDataFrame, numbers: np.ndarray, period: float) -> None:
-        """Wheel tracks (fields) or rows (vines, trees) along the long side of each parcel."""
+    def rows(
+        self, mask: np.ndarray, mine: gpd.GeoDataFrame, numbers: np.ndarray, worn: np.ndarray, period: float
+    ) -> None:
+        """Wheel tracks in fields, or what lies between vines and trees, along the long side of each parcel."""
         long_side = long_sides(mine.geometry.to_numpy())
         row, col = np.nonzero(mask)
-        angle = long_side[self.cover[row, col] - numbers[0]]
-        across = -self.x[col] * np.sin(angle) + self.y[row] * np.cos(angle)
-        tracks = np.abs(across % period - period / 2) > period / 2 - max(0.9, self.size / 2)
-        self.level[row[tracks], col[tracks]] = 0
+        parcel = self.cover[row, col] - numbers[0]
+        across = -self.x[col] * np.sin(long_side[parcel]) + self.y[row] * np.cos(long_side[parcel])
+        tracks = np.abs(across % period - period / 2) > period / 2 - max(0.45 if period > 10 else 0.9, self.size / 2)
+        self.cover[row[tracks], col[tracks]] = worn[parcel[tracks]]
+        self.above[row[tracks], col[tracks]] = 0
 
     def waters(self) -> None:
         natural = self.layer("natural")
@@ -305,13 +313,9 @@ class _Canvas:
             if not len(things):
                 continue
             if layer == "ships":
-                wakes = traffic.wakes(things)
-                foam = np.repeat(
-                    mixed({"foam": 0.35, "turbid_water": 0.5, "clear_water": 0.15}, (1, LEVELS)), len(things), 0
-                )
-                foamy = self.add(foam, lc.WATER, "natural", -1, 0.3)
-                moving = ~shapely.is_empty(wakes)
-                self.put(wakes[moving], foamy[moving])
+                wakes, share = traffic.wakes(things)
+                foam = mixed({"foam": share[:, None], "clear_water": 1 - share[:, None]}, (len(share), LEVELS))
+                self.put(wakes, self.add(foam, lc.WATER, "natural", -1, 0.3))
             look = _deck if layer == "ships" else _coat
             paint_ = np.concatenate([mixed(look(c), (1, LEVELS)) for c in things["colour"]])
             code = lc.ROAD if layer == "vehicles" else lc.WATER

@@ -10,8 +10,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from swath.files import replacing
-from swath.simulate import events, hyperspectral, moment, sar, thermal, truth
+from swath.simulate import events, hyperspectral, moment, rays, sar, thermal, truth, views
 from swath.simulate import landcover as lc
+from swath.simulate.album import street_near
 from swath.simulate.atmosphere import Atmosphere
 from swath.simulate.clouds import Sky
 from swath.simulate.optical import SENSORS, Image, observe, sensor_grid
@@ -21,12 +22,13 @@ Panel = tuple[str, np.ndarray]
 
 
 def write_sheets(world: World, folder: Path | str, size: int = 400) -> list[Path]:
-    """Write `sensors.png`, `seasons.png`, `events.png` and `closeups.png` of a world into `folder`."""
+    """Write `sensors.png`, `seasons.png`, `events.png`, `closeups.png` and `views.png` of a world into `folder`."""
     makers: dict[str, Callable[[World], list[Panel]]] = {
         "sensors": sensors,
         "seasons": seasons,
         "events": happenings,
         "closeups": closeups,
+        "views": pictures,
     }
     return [sheet(make(world), Path(folder) / f"{name}.png", size) for name, make in makers.items()]
 
@@ -217,4 +219,26 @@ def closeups(world: World) -> list[Panel]:
         affine = Affine(2.0, 0, np.round(spot.x / 2) * 2 - 300, 0, -2.0, np.round(spot.y / 2) * 2 + 300)
         seen = observe(world, SENSORS["rgb"], when, GeoBox((1200, 1200), affine @ Affine.scale(0.25), world.grid.crs))
         panels.append(("ship", coloured(seen)))
+    return panels
+
+
+def pictures(world: World) -> list[Panel]:
+    """The largest settlement from a drone, from its street, from three sides by satellite; the world from orbit."""
+    when = moment.at(world, 172)
+    bounds = around(world, 250)
+    x, y = (bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2
+    land = rays.relief(world, when, bounds, 0.5)
+    level = float(np.median(land.ground))
+    drone = views.Camera.looking((x - 60, y - 150, level + 110), 20, 55, 500, (480, 480))
+    above = views.Camera.looking((x, y, level + 120), 0, 0, 400, (320, 320))
+    warm = rays.relief(world, when, around(world, 120), 0.5, heat=True)
+    panels = [
+        ("drone, oblique", views.photograph(land, drone).values),
+        ("drone, thermal", stretched(views.photograph(warm, above).values)),
+        ("street", views.panorama(land, street_near(world, x, y)).values),
+        ("from orbit", views.from_orbit(world, when)[0].values),
+    ]
+    for azimuth, off_nadir in ((200.0, 25.0), (20.0, 25.0)):
+        satellite = views.Pushbroom.over((x, y, level), azimuth, off_nadir, 0.7, (480, 480))
+        panels.append((f"pushbroom from {azimuth:.0f} degrees", views.sweep(land, satellite).values))
     return panels

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 
 import geopandas as gpd
 import numpy as np
@@ -86,89 +88,105 @@ def vehicles(world: World, bounds: Bounds, time: datetime) -> gpd.GeoDataFrame:
     return frame[frame.intersects(shapely.box(*bounds))]
 
 
+@dataclass(frozen=True)
+class _Track:
+    """The line that a ship sails up and down."""
+
+    number: int
+    kind: str
+    length: float
+    width: float
+    height: float
+    line: shapely.LineString
+    speed: float
+    phase: float
+    colour: str
+
+
+@lru_cache(maxsize=8)
+def _tracks(world: World) -> tuple[_Track, ...]:
+    """Tracks of the ships of a world, in open water and clear of each other."""
+    sea = shapely.union_all(world.water.sea).buffer(-40)
+    shapely.prepare(sea)
+    rng = noise.rng(world.seed, "ships")
+    count = int(np.clip(sea.area / 1.5e5, 0, 600))
+    west, south, east, north = sea.bounds if count else (0, 0, 0, 0)
+    kept: list[_Track] = []
+    lines: list[shapely.LineString] = []
+    for number in range(count):
+        kind = str(rng.choice(list(SHIPS), p=[s[3] for s in SHIPS.values()]))
+        (low, high), ratio, height, _ = SHIPS[kind]
+        length = float(rng.uniform(low, high))
+        start = rng.uniform((west, south), (east, north))
+        angle = rng.uniform(0, 2 * np.pi)
+        far = start + np.clip(12 * length, 300, 2500) * np.array([np.cos(angle), np.sin(angle)])
+        colour = str(rng.choice(_COLOURS))
+        speed = float(rng.uniform(2, 9)) * float(rng.random() < 0.75)
+        phase = float(rng.random())
+        if not sea.contains(shapely.Point(start)):
+            continue
+        line = shapely.get_parts(sea.intersection(shapely.LineString([start, far])))[0]
+        room = 20 + 2 * ratio * length
+        if line.length > 1.5 * length and (not lines or shapely.distance(line, lines).min() > room):
+            lines.append(line)
+            kept.append(_Track(number, kind, length, ratio * length, height, line, speed, phase, colour))
+    return tuple(kept)
+
+
 def ships(world: World, time: datetime, bounds: Bounds | None = None) -> gpd.GeoDataFrame:
     """Ships at sea, as outlines of their hulls; each sails up and down a straight line in open water.
 
     Columns: `kind`, `heading` (degrees clockwise from north), `speed` m/s, `colour`, `height` m, `length` m.
     """
-    sea = shapely.union_all(world.water.sea).buffer(-40)
-    rng = noise.rng(world.seed, "ships")
-    count = int(np.clip(sea.area / 1.5e5, 0, 600))
-    west, south, east, north = sea.bounds if count else (0, 0, 0, 0)
-    rows = []
-    for number in range(count):
-        kind = str(rng.choice(list(SHIPS), p=[s[3] for s in SHIPS.values()]))
-        (low, high), ratio, height, _ = SHIPS[kind]
-        length = rng.uniform(low, high)
-        start = rng.uniform((west, south), (east, north))
-        angle = rng.uniform(0, 2 * np.pi)
-        line = shapely.LineString([start, start + 6000 * np.array([np.cos(angle), np.sin(angle)])])
-        colour = str(rng.choice(_COLOURS))
-        speed = float(rng.uniform(2, 9)) * float(rng.random() < 0.75)
-        phase = float(rng.random())
-        inside = sea.intersection(line)
-        first = shapely.get_parts(inside)[:1]
-        if not len(first) or not sea.contains(shapely.Point(start)) or first[0].length < 1.5 * length:
-            continue
-        rows.append((number, kind, length, ratio * length, height, first[0], speed, phase, colour))
-    if not rows:
+    tracks = _tracks(world)
+    if not tracks:
         return gpd.GeoDataFrame({"kind": [], "heading": [], "speed": [], "colour": [], "height": []}, geometry=[])
-    number_, kinds, length_, width_, height_, line_, speed_, phase_, colour_ = (
-        np.array(c, object) for c in zip(*rows, strict=True)
-    )
-    span = shapely.length(line_) - length_.astype(float)
+    columns = {f.name: [getattr(t, f.name) for t in tracks] for f in fields(_Track)}
+    length, width, speed, phase = (np.array(columns[name]) for name in ("length", "width", "speed", "phase"))
+    line = np.array(columns["line"], object)
+    span = shapely.length(line) - length
     # up and down: a triangle wave of time
-    travelled = (phase_.astype(float) * 2 * span + speed_.astype(float) * time.timestamp()) % (2 * span)
+    travelled = (phase * 2 * span + speed * time.timestamp()) % (2 * span)
     there = travelled < span
-    along = np.where(there, travelled, 2 * span - travelled) + length_.astype(float) / 2
-    here, ahead = (shapely.get_coordinates(shapely.line_interpolate_point(line_, along + d)) for d in (0, 1))
+    along = np.where(there, travelled, 2 * span - travelled) + length / 2
+    here, ahead = (shapely.get_coordinates(shapely.line_interpolate_point(line, along + d)) for d in (0, 1e-3))
     angle = np.arctan2(ahead[:, 1] - here[:, 1], ahead[:, 0] - here[:, 0]) + np.where(there, 0, np.pi)
     outline = np.array([[0.5, 0], [0.32, 0.5], [-0.5, 0.42], [-0.5, -0.42], [0.32, -0.5]])
-    local = outline[None] * np.stack([length_, width_], -1)[:, None].astype(float)
+    local = outline[None] * np.stack([length, width], -1)[:, None]
     frame = gpd.GeoDataFrame(
         {
-            "kind": kinds,
+            "kind": columns["kind"],
             "heading": np.round(np.degrees(np.pi / 2 - angle) % 360, 1),
-            "speed": speed_.astype(float),
-            "colour": colour_,
-            "height": height_.astype(float),
-            "length": np.round(length_.astype(float), 1),
+            "speed": speed,
+            "colour": columns["colour"],
+            "height": np.array(columns["height"], float),
+            "length": np.round(length, 1),
         },
         geometry=shapely.polygons(turned(local, angle[:, None]) + here[:, None]),
-        index=number_.astype(int),
+        index=columns["number"],
         crs=world.config.crs,
     )
     return frame if bounds is None else frame[frame.intersects(shapely.box(*bounds).buffer(400))]
 
 
-def wakes(fleet: gpd.GeoDataFrame) -> np.ndarray:
-    """The foam that sailing ships trail: two arms at the Kelvin angle of 19.5 degrees; empty for ships at anchor."""
+def wakes(fleet: gpd.GeoDataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The foam that sailing ships trail, as pieces `[M]` that fade astern, and the share of foam of each `[M]`.
+
+    Two thin arms lie at the Kelvin angle of 19.5 degrees, and a band of the ship's width in its track.
+    """
+    fleet = fleet[fleet["speed"] > 0]
     centre = shapely.get_coordinates(shapely.centroid(fleet.geometry.to_numpy()))
     angle = np.pi / 2 - np.radians(fleet["heading"].to_numpy())
     length = fleet["length"].to_numpy()
-    reach = length * np.minimum(fleet["speed"].to_numpy() / 3, 2.5)
-    arms = []
-    for side in (-1, 1):
-        spread = np.tan(np.radians(19.5)) * reach
-        points = np.stack(
-            [
-                np.stack([-0.45 * length, 0 * length], -1),
-                np.stack([-0.45 * length - reach, side * spread], -1),
-                np.stack([-0.45 * length - reach, side * spread * 0.75], -1),
-            ],
-            1,
-        )
-        arms.append(shapely.polygons(turned(points, angle[:, None]) + centre[:, None]))
-    stern = np.stack(
-        [
-            np.stack([-0.4 * length, 0.05 * length], -1),
-            np.stack([-0.4 * length - 0.8 * reach, 0.07 * length], -1),
-            np.stack([-0.4 * length - 0.8 * reach, -0.07 * length], -1),
-            np.stack([-0.4 * length, -0.05 * length], -1),
-        ],
-        1,
-    )
-    arms.append(shapely.polygons(turned(stern, angle[:, None]) + centre[:, None]))
-    made = shapely.union_all(np.stack(arms), axis=0)
-    made[reach <= 0] = shapely.Polygon()
-    return made
+    reach = length * np.minimum(fleet["speed"].to_numpy() / 4, 2.0)
+    pieces, shares = [], []
+    kelvin = np.tan(np.radians(19.5))
+    for near, far, foam in ((0.0, 0.25, 0.3), (0.25, 0.5, 0.18), (0.5, 0.75, 0.1), (0.75, 1.0, 0.05)):
+        for left, right, base in ((kelvin, 0.86 * kelvin, 0.0), (-kelvin, -0.86 * kelvin, 0.0), (0.02, -0.02, 0.05)):
+            corners = [
+                np.stack([-0.45 * length - at * reach, side * at * reach + np.sign(side) * base * length], -1)
+                for at, side in ((near, left), (far, left), (far, right), (near, right))
+            ]
+            pieces.append(shapely.polygons(turned(np.stack(corners, 1), angle[:, None]) + centre[:, None]))
+            shares.append(np.full(len(fleet), foam))
+    return np.concatenate(pieces), np.concatenate(shares)

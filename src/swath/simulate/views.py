@@ -142,10 +142,11 @@ def _view(land: Relief, origins: np.ndarray, directions: np.ndarray, shape: tupl
         colour[:, wall & ~land.building[row, col]] *= 0.75
         far = np.where(seen, np.linalg.norm(points - origins, axis=1), reach)
         sky = np.array([0.16, 0.22, 0.33])[:, None] * (1 + 0.6 * np.exp(-8 * np.maximum(directions[:, 2], 0)))
-        below = directions[:, 2] < 0
+        # beyond the height field lies haze, and the dark for cameras beyond the air
+        dark = (directions[:, 2] < 0) & (origins[:, 2] > 5e4)
         # thin haze, except for cameras beyond the air
         veil = np.where(far < 5e4, 1 - np.exp(-far / 6000), 0.12)
-        colour = np.where(seen, colour * (1 - veil) + sky * veil, np.where(below, 0.0, sky))
+        colour = np.where(seen, colour * (1 - veil) + sky * veil, np.where(dark, 0.0, sky))
         values = np.moveaxis(toned(colour), 0, -1).reshape(*shape, 3).round().astype(np.uint8)
     return View(values, points.reshape(*shape, 3), wall.reshape(shape))
 
