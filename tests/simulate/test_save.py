@@ -116,22 +116,3 @@ def test_bad_requests_are_refused_before_anything_is_written(change, error, tmp_
 def test_an_unreadable_file_is_one_clear_error(tmp_path):
     with pytest.raises(SwathError):
         save.simulate(tmp_path / "absent.yaml", tmp_path / "out")
-
-
-def test_landcover_ai_reads_what_is_written(tmp_path):
-    from swath.data.readers.landcover_ai import read_landcover_ai
-    from swath.simulate.layouts import landcover_ai
-
-    world = make_world(seed=3, width=2400, height=1500, towns=40)
-    landcover_ai(world, tmp_path, sheets=3, edge=560)
-    found = read_landcover_ai(tmp_path, split="published")
-    assert {scene.part for scene in found if isinstance(scene.part, str)} | {"train", "val", "test"} == {
-        "train",
-        "val",
-        "test",
-    }
-    assert found.classes is not None
-    scene = found[0]
-    labels = scene.labels.read(scene.grid)
-    assert set(np.unique(labels)) <= set(range(-1, 5))
-    assert len(np.unique(labels)) >= 2

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from PIL import Image
 
-from swath.files import write_text
+from swath.data.readers.dubai import CLASSES as DUBAI
+from swath.files import replacing, write_text
 from swath.simulate import landcover as lc
 from swath.simulate import moment
-from swath.simulate.optical import SENSORS, observe
+from swath.simulate.optical import SENSORS, observe, sensor_grid
 from swath.simulate.painting import paint
 from swath.simulate.rasters import write_raster
+from swath.simulate.rice import bhutan_rice
 from swath.simulate.world import World
 
 #: Code in LandCover.ai of each land-cover code: background, building 1, woodland 2, water 3, road 4.
@@ -61,5 +64,49 @@ def landcover_ai(world: World, root: Path, sheets: int = 3, edge: int = 1100, ti
     return written
 
 
+#: Class in the Dubai data of each land-cover code: building 0, land 1, road 2, vegetation 3, water 4.
+_DUBAI = {
+    lc.BUILDING: 0, lc.BARE: 1, lc.ROAD: 2, lc.PAVED: 2, lc.FOREST: 3, lc.GRASS: 3, lc.CROP: 3, lc.WETLAND: 3,
+    lc.WATER: 4,
+}  # fmt: skip
+
+
+def dubai(world: World, root: Path, tiles: int = 3, pictures: int = 3, edge: int = 512) -> list[Path]:
+    """Pictures as JPEG and masks in colours, in tiles, as the Dubai land cover of Humans in the Loop is published.
+
+    Args:
+        world: The world.
+        root: Where to.
+        tiles: Number of tiles, from west to east.
+        pictures: Number of pictures of a tile, from north to south.
+        edge: Their side in pixels of 0.5 m.
+    """
+    colours = np.zeros((10, 3), np.uint8)
+    for code, theirs in _DUBAI.items():
+        colours[code] = DUBAI.colours[theirs]
+    west, south, east, north = world.bounds
+    when = moment.at(world, 170, 11.0)
+    camera = SENSORS["rgb"]
+    written: list[Path] = []
+    for tile in range(1, tiles + 1):
+        for number in range(1, pictures + 1):
+            x = west + (east - west) * (tile - 0.5) / tiles
+            y = north - (north - south) * (number - 0.5) / pictures
+            half = edge * camera.pixel / 2
+            grid = sensor_grid(world, camera.pixel, (x - half, y - half, x + half + 1, y + half + 1))[:edge, :edge]
+            name = f"image_part_{number:03}"
+            image, mask = (root / f"Tile {tile}" / k for k in (f"images/{name}.jpg", f"masks/{name}.png"))
+            seen = np.moveaxis(observe(world, camera, when, grid).values, 0, -1)
+            for path, values in ((image, seen), (mask, colours[paint(world, grid, when).landcover])):
+                with replacing(path) as temporary:
+                    Image.fromarray(values).save(temporary, quality=95)
+                written.append(path)
+    return written
+
+
 #: Writers by the name of the reader that reads what they write.
-LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {"landcover_ai": landcover_ai}
+LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
+    "landcover_ai": landcover_ai,
+    "dubai": dubai,
+    "bhutan_rice": bhutan_rice,
+}

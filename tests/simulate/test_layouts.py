@@ -1,0 +1,75 @@
+"""Published layouts: the readers read what is written, and find the classes of the same world."""
+
+import numpy as np
+import pytest
+from rasterio import features
+
+from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
+from swath.data.readers.dubai import read_dubai
+from swath.data.readers.landcover_ai import read_landcover_ai
+from swath.geo.windows import whole
+from swath.simulate import layouts, rice, truth
+from swath.simulate.world import make_world
+
+
+@pytest.fixture(scope="module")
+def place():
+    return make_world(seed=3, width=2400, height=1500, towns=40)
+
+
+def test_landcover_ai(place, tmp_path):
+    layouts.landcover_ai(place, tmp_path, sheets=3, edge=520)
+    found = read_landcover_ai(tmp_path, split="published")
+    assert {scene.part for scene in found} == {"train", "val", "test"}
+    built = known = 0
+    for scene in found:
+        labels = scene.labels.read(scene.grid)
+        assert labels.max() <= 4
+        houses = place.layer("buildings", truth.bounds_of(scene.grid))
+        houses = houses[houses["start_date"] <= "2023-06-19"]
+        if len(houses):
+            # buildings are those of the vector layer at pixel centres, less what crowns hide
+            inside = features.geometry_mask(houses.geometry, labels.shape, scene.grid.affine, invert=True)
+            assert not ((labels == 1) & ~inside).any()
+            built, known = built + (labels == 1).sum(), known + inside.sum()
+    assert 0.85 * known < built <= known
+
+
+def test_dubai(place, tmp_path):
+    written = layouts.dubai(place, tmp_path, tiles=3, pictures=2, edge=160)
+    found = read_dubai(tmp_path)
+    assert len(found) == 6
+    assert len(written) == 12
+    assert {scene.part for scene in found} == {"train", "val", "test"}
+    labels = np.concatenate([scene.labels.read(scene.grid).ravel() for scene in found])
+    assert labels.min() >= 0
+    assert {2, 3} <= set(np.unique(labels))
+    image = found[0].layers["image"]
+    assert image.bands.names == ("red", "green", "blue")
+
+
+def test_bhutan_rice(tmp_path):
+    place = make_world(seed=3, width=1400, height=1400, towns=60, coast=0.0)
+    rice.bhutan_rice(place, tmp_path, points=40)
+    found = read_bhutan_rice(tmp_path, "RGBNES", duplicates="keep")
+    parts = {scene.part: scene for scene in found}
+    assert set(parts) == {"train", "val", "test"}
+    scene = parts["train"]
+    labels = scene.labels.read(scene.grid).ravel()
+    counts = np.bincount(labels, minlength=5)
+    assert counts.max() == 40
+    assert (counts[[0, 2, 3, 4]] == 40).all()
+    image = read_bhutan_image(tmp_path / "image_2023.tfrecord.gz", features="RGBNES")[0]
+    assert image.grid.crs == place.config.crs
+    source = image.layers["image"]
+    values, _ = source.read(whole(image.grid.shape))
+    assert values.shape == (18, 128, 128)
+    # every training point is a pixel of the image
+    columns, _ = scene.layers["image"].read(whole(scene.grid.shape))
+    columns = columns[:, :, 0].T
+    pixels = {row.tobytes() for row in np.ascontiguousarray(values.reshape(18, -1).T)}
+    assert all(row.tobytes() in pixels for row in np.ascontiguousarray(columns))
+    # flooded before the season, green during it, where rice grows
+    if counts[1]:
+        ndvi = [(columns[:, k + 3] - columns[:, k]) / (columns[:, k + 3] + columns[:, k]) for k in (0, 4)]
+        assert ndvi[1][labels == 1].mean() > ndvi[0][labels == 1].mean() + 0.2
