@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 from astropy.modeling.models import Moffat2D
 
+from skies import HALF, gaussian
 from swath.errors import DataError
 from swath.sky.spread import convolved, fwhm, matching_kernel, point, resampled, tidy
-
-HALF = 2 * np.sqrt(2 * np.log(2))
-
-
-def gaussian(width: float, edge: int = 41, x: float = 0.0, y: float = 0.0) -> np.ndarray:
-    """Of full width `width`, `x`, `y` away from the middle."""
-    rows, cols = np.indices((edge, edge)) - edge // 2
-    stamp = np.exp(-0.5 * ((rows - y) ** 2 + (cols - x) ** 2) / (width / HALF) ** 2)
-    return stamp / stamp.sum()
 
 
 @pytest.mark.parametrize("width", [2.0, 3.7, 8.0])
