@@ -32,7 +32,7 @@ def landcover_ai(world: World, root: Path, sheets: int = 3, edge: int = 1100, ti
     Args:
         world: The world.
         root: Where to.
-        sheets: Number of sheets, from west to east through the middle.
+        sheets: Number of sheets, from west to east, each at the height of a settlement.
         edge: Their side in pixels.
         tile: Side of the tiles that the lists count.
     """
@@ -45,8 +45,12 @@ def landcover_ai(world: World, root: Path, sheets: int = 3, edge: int = 1100, ti
     written: list[Path] = []
     lists: dict[str, list[str]] = {part: [] for part in ("train", "val", "test")}
     for number in range(sheets):
-        left = west + (east - west) * (number + 0.5) / sheets - edge / 4
-        top = (south + north) / 2 + edge / 4
+        middle = west + (east - west) * (number + 0.5) / sheets
+        half = edge * camera.pixel / 2
+        # at the height of the settlement that is nearest to the column of the sheet
+        near = min(world.settlements, key=lambda s: abs(s.centre[0] - middle), default=None)
+        y = (south + north) / 2 if near is None else near.centre[1]
+        left, top = middle - half, float(np.clip(y, south + half, max(north - half, south + half))) + half
         left, top = np.floor(left / camera.pixel) * camera.pixel, np.ceil(top / camera.pixel) * camera.pixel
         affine = Affine(camera.pixel, 0, float(left), 0, -camera.pixel, float(top))
         grid = GeoBox((edge, edge), affine, world.grid.crs)
