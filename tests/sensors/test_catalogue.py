@@ -53,7 +53,7 @@ def test_unknown_sensor_is_suggested() -> None:
 
 
 def test_missing_band_lists_both_sides() -> None:
-    with pytest.raises(BandError, match=r"sentinel2_l2a has no band 'B10' here: got B01 \(coastal\).*expected B10"):
+    with pytest.raises(BandError, match=r"sentinel2_l2a has no band 'B10': got B01 \(coastal\).*expected B10"):
         resolve("sentinel2_l2a", ["B10"])
 
 

@@ -10,6 +10,7 @@ from swath.data.classes import IGNORE
 from swath.data.labels import label_windows
 from swath.data.scenes import Collection, Labels, Scene
 from swath.data.sources import Source
+from swath.data.vectorlabels import VectorLabels
 from swath.data.warped import on_grid
 from swath.errors import DataError, SwathError
 from swath.geo.grids import window_grid
@@ -113,6 +114,8 @@ def _check_values(values: np.ndarray, source: Source) -> None:
 
 def _has_label(labels: Labels, scene: Scene, rng: np.random.Generator) -> bool:
     """Whether a scene has a label; reads on until one is found."""
+    if isinstance(labels, VectorLabels) and not len(labels.near(scene.grid)):
+        return False  # a background is no sign that labels and image belong together
     windows = list(label_windows(labels, scene.grid))
     found = False
     for number, place in enumerate(rng.permutation(len(windows))):

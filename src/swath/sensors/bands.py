@@ -82,13 +82,13 @@ class Bands(Sequence[Band]):
         """Units in order."""
         return tuple(band.unit for band in self.bands)
 
-    def index(self, name: str) -> int:  # type: ignore[override]
-        """Position of the band called `name` (or by that alias)."""
+    def index(self, name: str, where: str = "") -> int:  # type: ignore[override]
+        """Position of the band called `name` (or by that alias); `where` is what `self` describes, for the message."""
         for position, band in enumerate(self.bands):
             if band.called(name):
                 return position
         raise BandError(
-            f"{self.sensor} has no band '{name}' here",
+            f"{where or self.sensor} has no band '{name}'",
             got=", ".join(f"{b.name} ({'/'.join(b.aliases)})" if b.aliases else b.name for b in self.bands),
             expected=name,
         )
@@ -140,7 +140,7 @@ class Bands(Sequence[Band]):
                 expected=needed.sensor,
                 fix="Name the sensor of the file with `sensor:` / `--sensor`, or fit on data of this sensor",
             )
-        positions = tuple(self.index(band.name) for band in needed)
+        positions = tuple(self.index(band.name, name) for band in needed)
         for position, band in zip(positions, needed, strict=True):
             if self.bands[position].unit != band.unit:
                 raise BandError(

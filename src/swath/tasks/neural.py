@@ -131,7 +131,7 @@ class NeuralTask(LightningModule, Task):
         run = Path(run)
         self.recipe = recipe or self.recipe
         data = select_bands(data, self.bands)
-        _report_leaks(data, run)
+        _report(data, run)
         if self.normalise is None:
             found = {n: band_statistics(data, "train", layer=n, seed=seed) for n in self.bands}
             self.normalise = Normalise({n: Normalisation(tuple(s.mean), tuple(s.std)) for n, s in found.items()})
@@ -151,6 +151,7 @@ class NeuralTask(LightningModule, Task):
             else []
         )
         last = run / "last.ckpt"
+        _require_readable(last)
         with _quiet_lightning():
             trainer = Trainer(
                 accelerator=accelerator,
@@ -270,10 +271,36 @@ class NeuralTask(LightningModule, Task):
         write_text(path, json.dumps(begun, indent=1))
 
 
-def _report_leaks(data: Collection, run: Path) -> None:
+def _require_readable(checkpoint: Path) -> None:
+    """Refuse a checkpoint that is damaged or would run code, before Lightning reads it the same way."""
+    if not checkpoint.is_file():
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols
+            torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file may break the reader anywhere
+        raise RunError(
+            f"{checkpoint} is damaged, or no checkpoint of Swath; it was not loaded",
+            got=f"{type(error).__name__} {error}".splitlines()[0][:200],
+            fix="Remove it to begin the run anew",
+        ) from error
+
+
+def _report(data: Collection, run: Path) -> None:
+    """Say, and keep, what is learned from: how it was split and warped, and what its parts have in common."""
+    write_text(run / "data.json", json.dumps({"name": data.name, **data.facts}, indent=1, default=str))
+    for name, fact in data.facts.items():
+        _console.print(f"{name}: {_told(fact)}", highlight=False, markup=False)
     report = check_leaks(data)
     write_text(run / "leaks.json", json.dumps(report.to_dict(), indent=1))
-    _console.print(str(report), highlight=False)
+    _console.print(str(report), highlight=False, markup=False)
+
+
+def _told(fact: object) -> str:
+    if isinstance(fact, Mapping):
+        return "; ".join(f"{name} {_told(value)}" for name, value in fact.items())
+    return ", ".join(map(str, fact)) if isinstance(fact, list | tuple | set) else str(fact)
 
 
 @contextmanager

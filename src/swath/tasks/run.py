@@ -6,6 +6,7 @@
 | `weights.safetensors` | the selected weights |
 | `config.yaml` | what `swath fit` was asked; `swath fit config.yaml` does the same again |
 | `metrics.csv` | one row an epoch |
+| `data.json` | what was learned from: origin, warps, split |
 | `leaks.json` | what the leak check found before training |
 | `scores-<part>.json` | what `swath score` found |
 | `last.ckpt` | the state after the last whole epoch, to go on after a kill |

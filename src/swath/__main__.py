@@ -1,0 +1,7 @@
+"""`python -m swath` is `swath`."""
+
+import sys
+
+from swath.cli import main
+
+sys.exit(main())
