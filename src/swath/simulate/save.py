@@ -21,6 +21,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import yaml
 from odc.geo.geobox import GeoBox
@@ -42,6 +43,9 @@ from swath.simulate.rasters import write_raster
 from swath.simulate.requests import Happening, Shot
 from swath.simulate.surface import ground
 from swath.simulate.world import LAYERS, World, WorldConfig
+
+#: Vectors of a layer that wait in memory to be written together.
+_HELD = 250_000
 
 
 def simulate(config: WorldConfig | Path | str | Mapping[str, Any], output: Path | str) -> list[Path]:
@@ -148,23 +152,29 @@ def write_vectors(world: World, path: Path, layers: Sequence[str] = LAYERS) -> P
     with replacing(path) as temporary:
         temporary.unlink()
         seen: set[str] = set()
+        held: dict[str, list[gpd.GeoDataFrame]] = {name: [] for name in layers}
 
         def append(name: str, frame: gpd.GeoDataFrame) -> None:
-            if not len(frame):
-                return
-            frame = frame.reset_index(names="id").set_crs(world.config.crs, allow_override=True)
-            pyogrio.write_dataframe(frame, temporary, layer=name, driver="GPKG", append=name in seen)
-            seen.add(name)
+            if name in held and len(frame):
+                held[name].append(frame)
+                if sum(map(len, held[name])) > _HELD:
+                    flush(name)
 
-        for name in layers:
-            if name in ("natural", "waterways"):
-                append(name, world.layer(name))
-        if "roads" in layers:
-            append("roads", world.arterials[world.arterials["settlement"] < 0].drop(columns="settlement"))
+        def flush(name: str) -> None:
+            if held[name]:
+                frame = pd.concat(held[name]).reset_index(names="id").set_crs(world.config.crs, allow_override=True)
+                pyogrio.write_dataframe(frame, temporary, layer=name, driver="GPKG", append=name in seen)
+                seen.add(name)
+                held[name].clear()
+
+        for name in ("natural", "waterways"):
+            append(name, world.layer(name))
+        append("roads", world.arterials[world.arterials["settlement"] < 0].drop(columns="settlement"))
         for unit in world.units():
             for name, frame in world.unit(unit).items():
-                if name in layers:
-                    append(name, frame)
+                append(name, frame)
+        for name in layers:
+            flush(name)
     return path
 
 

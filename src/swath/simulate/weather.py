@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 
 from swath.simulate import noise
 from swath.simulate.moment import Moment, on
@@ -34,7 +34,8 @@ def series(world: World, year: int | None = None, latitude: float = 48.0) -> pd.
     days = len(date)
     swing = 2 + 0.17 * abs(latitude)
     season = np.cos(2 * np.pi * (np.arange(days) - 200) / 365.25)
-    anomaly = lfilter([1.0], [1.0, -0.78], rng.normal(0, 1.9, days)) + rng.normal(0, 0.7)
+    shocks = rng.normal(0, 1.9, days)
+    anomaly = np.array(list(accumulate(shocks, lambda before, shock: 0.78 * before + shock))) + rng.normal(0, 0.7)
     temperature = 27 - 0.36 * abs(latitude) + swing * season * np.sign(latitude or 1) + anomaly
     dry_year = rng.normal(0, 0.06)
     draws, amounts = rng.random(days), rng.exponential(6.0, days)
