@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from swath.data.classes import Classes
     from swath.geo.cog import Legend
 
+#: Rows that are encoded at once: what encoding needs beside stays small.
+_STRIP = 16
+
 
 @dataclass(frozen=True)
 class RasterOutput:
@@ -23,7 +26,8 @@ class RasterOutput:
         band_names: Description of each band.
         dtype: Of the file.
         nodata: Stored number where a pixel is not valid.
-        encode: Scores `[K, height, width]` to stored numbers `[bands, height, width]`, of valid pixels.
+        encode: Scores `[K, height, width]` to stored numbers `[bands, height, width]`, of valid pixels; pixel by
+            pixel, for it sees some rows at a time.
         legend: Name and colour of each code.
         unit: Of the values, where they have one.
         overviews: How overviews are made.
@@ -40,10 +44,11 @@ class RasterOutput:
 
     def stored(self, scores: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Stored numbers `[bands, height, width]` of scores `[K, height, width]`."""
-        shape = (len(self.band_names), *valid.shape)
-        if not valid.any():
-            return np.full(shape, self.nodata, self.dtype)
-        return np.where(valid, self.encode(scores), self.dtype.type(self.nodata)).astype(self.dtype, copy=False)
+        stored = np.full((len(self.band_names), *valid.shape), self.nodata, self.dtype)
+        for top in range(0, len(valid) if valid.any() else 0, _STRIP):
+            rows = slice(top, top + _STRIP)
+            np.copyto(stored[:, rows], self.encode(scores[:, rows]), where=valid[rows], casting="unsafe")
+        return stored
 
 
 def class_map(path: Path, classes: Classes) -> RasterOutput:

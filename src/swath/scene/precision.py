@@ -69,16 +69,16 @@ def compare(model: Model, scene: Scene, plan: Plan, device: str) -> Agreement:
     every = plan.places()
     places = every.take(np.unique(np.linspace(0, len(every) - 1, _SAMPLE).round().astype(int)))
     collection = Collection((replace(scene, labels=None, part=None),))
-    batches = Batches(collection, places, part=None, patch=plan.tile, batch=1, on_error="skip")
+    batches = Batches(collection, places, part=None, patch=plan.tile, batch=plan.batch, on_error="skip")
     same, apart, low, high, count = 0, 0.0, np.inf, -np.inf, 0
     for batch in batches:
-        valid = batch["valid"][0].numpy()
-        if not valid.any():
+        if not batch["valid"].any():
             continue
-        exact, fast = (run(model, batch, device, p)[0].cpu().numpy()[:, valid] for p in ("fp32", "bf16"))
+        pair = [run(model, batch, device, precision).cpu() for precision in ("fp32", "bf16")]
+        exact, fast = (scores.movedim(1, 0)[:, batch["valid"]] for scores in pair)
         same += int((exact.argmax(0) == fast.argmax(0)).sum())
-        apart += float(np.abs(exact - fast).mean(0).sum())
-        low, high, count = min(low, float(exact.min())), max(high, float(exact.max())), count + int(valid.sum())
+        apart += float((exact - fast).abs().mean(0).sum())
+        low, high, count = min(low, float(exact.min())), max(high, float(exact.max())), count + exact.shape[1]
     if not count:
         return Agreement(len(places), 1.0, 0.0, True)
     share, difference = same / count, apart / count / max(high - low, 1e-12)

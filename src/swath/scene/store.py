@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Rows of a chunk.
 CHUNK = 256
+#: Parts that may wait to be encoded and written.
+_PENDING = 3
 
 _log = logging.getLogger(__name__)
 
@@ -83,15 +86,14 @@ class Store:
         Raises:
             WriteError: If a chunk cannot be written.
         """
-        chunk = _Chunk(self._outputs)
+        chunk, pending = _Chunk(self._outputs), deque[Future[None]]()
         with ThreadPoolExecutor(1, "swath-write") as writer:
-            pending: Future[None] | None = None
             for part in rows:
-                if pending is not None:
-                    pending.result()
-                pending = writer.submit(self._keep, chunk, part)
-            if pending is not None:
-                pending.result()
+                pending.append(writer.submit(self._keep, chunk, part))
+                if len(pending) > _PENDING:
+                    pending.popleft().result()
+            for write in pending:
+                write.result()
 
     def _keep(self, chunk: _Chunk, rows: Rows) -> None:
         """Add rows to a chunk; write it where it is full, and begin the next."""

@@ -30,8 +30,10 @@ Model = Callable[[Mapping[str, Any]], "Tensor"]
 
 #: Height of the blocks of most files.
 _COMMON_BLOCK = 512
-#: The cache keeps what so many rows of tiles need, so that no block is decoded twice.
-_ROWS_KEPT = 3
+#: The cache keeps so much more than the first row of tiles needs, because later ones lie across rows of blocks.
+_ROWS_KEPT = 2
+#: Rows that leave at once: what waits to be written stays small.
+_PIECE = 64
 
 _cache_is_small = threading.Lock()
 
@@ -109,13 +111,15 @@ def finished_rows(
                 number += 1
                 if number % across:
                     continue
-                settle()
-                finished = blender.leave(number // across - 1).between(first, stop)
-                if len(finished.valid):
-                    yield replace(finished, skipped=tuple(batches.skipped[told:]))
-                    told = len(batches.skipped)
-                if finished.stop >= stop:
-                    return
+                if number - tiles.start >= across:  # the first row may have begun in its middle
+                    settle()
+                for piece in blender.leave(number // across - 1):
+                    finished = piece.between(first, stop)
+                    if len(finished.valid):
+                        yield replace(finished, skipped=tuple(batches.skipped[told:]))
+                        told = len(batches.skipped)
+                    if piece.stop >= stop:
+                        return
 
 
 @torch.inference_mode()
@@ -146,7 +150,7 @@ def _small_cache(scene: Scene, plan: Plan) -> Iterator[Callable[[], None]]:
     cache = default_cache()
     budget = cache.budget
     pixel = sum(len(source.bands) * source.dtype.itemsize for source in scene.layers.values())
-    least = pixel * plan.shape[1] * (plan.tile + 2 * _COMMON_BLOCK)
+    least = pixel * plan.shape[1] * (plan.tile + _COMMON_BLOCK)
     cache.clear()
 
     def settle() -> None:
@@ -187,21 +191,23 @@ class _Blender:
         self._total[there] += self._weights[here]
 
     @torch.inference_mode()
-    def leave(self, tile_row: int) -> Rows:
-        """The rows that no later tile adds to; the others move up."""
+    def leave(self, tile_row: int) -> Iterator[Rows]:
+        """The rows that no later tile adds to, some at a time; then the others move up."""
         starts = self._tiling.starts[0]
         stop = self._plan.shape[0] if tile_row + 1 == len(starts) else starts[tile_row + 1]
-        count, row = stop - self._row, self._row
-        if self._scores is None:
-            scores = np.zeros((1, count, self._plan.shape[1]), np.float32)
-        else:
-            # Weights of the tiles that could be read; only invalid pixels have none.
-            scores = (self._scores[:, :count] / self._total[:count].clamp_min(1e-12)).cpu().numpy()
-        rows = Rows(row, scores, self._valid[:count].copy())
+        count = stop - self._row
+        for top in range(0, count, _PIECE):
+            piece = slice(top, min(top + _PIECE, count))
+            valid = self._valid[piece].copy()
+            if self._scores is None:
+                scores = np.zeros((1, *valid.shape), np.float32)
+            else:
+                # Weights of the tiles that could be read; only invalid pixels have none.
+                scores = (self._scores[:, piece] / self._total[piece].clamp_min(1e-12)).cpu().numpy()
+            yield Rows(self._row + top, scores, valid)
         for held in (self._valid, self._total, *(() if self._scores is None else self._scores)):
             _move_up(held, count)
         self._row = stop
-        return rows
 
 
 def _move_up(held: Any, count: int) -> None:
