@@ -4,6 +4,7 @@ Each run has a process of its own; contestants take turns; a run during which ot
 is repeated as long as patience lasts, and what remains disturbed is told in the tables. Parts: `sampling` (patches a
 second), `scenes` (prediction against the bare forward passes), `tiles` (the same with a network that costs nothing),
 `memory` (as a scene grows), `large` (20,000 x 20,000). Parts that are not measured now keep their results in OUTPUT.
+On a machine that is never quiet, OMP_NUM_THREADS=1 keeps networks from waiting for threads that others hold up.
 """
 
 from __future__ import annotations

@@ -214,6 +214,7 @@ def machine() -> dict[str, Any]:
         "processor": next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown"),
         "bf16": [name for name in ("avx512_bf16", "amx_bf16") if name in flags],
         "cores": os.cpu_count(),
+        "threads of torch": os.environ.get("OMP_NUM_THREADS", os.cpu_count()),
         "memory GB": round(psutil.virtual_memory().total / 2**30),
         "python": sys.version.split()[0],
     }

@@ -58,7 +58,6 @@ def train(scene: Path, weights: Path, steps: int = 80) -> None:
         weights: Where they go.
         steps: Of eight patches of 128 px.
     """
-    torch.set_num_threads(2)
     net = unet().train()
     optimiser = torch.optim.Adam(net.parameters(), 2e-3)
     generator = np.random.default_rng(0)

@@ -44,9 +44,8 @@ def plan_of(path: Path) -> Plan:
         return Plan(file.shape, TILE, OVERLAP, BATCH)
 
 
-def ready(make: MakeNetwork, threads: int = 2) -> nn.Module:
+def ready(make: MakeNetwork) -> nn.Module:
     """A network that has run once."""
-    torch.set_num_threads(threads)
     net = make()
     with torch.inference_mode():
         net(torch.zeros(BATCH, BANDS, TILE, TILE))
