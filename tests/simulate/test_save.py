@@ -1,5 +1,8 @@
 """Worlds on disk: whole, readable by others, the same each time."""
 
+import json
+from pathlib import Path
+
 import geopandas as gpd
 import numpy as np
 import pyogrio
@@ -7,7 +10,9 @@ import pytest
 import rasterio
 import yaml
 
+from swath.data.config import load_data
 from swath.errors import ConfigError, SwathError, UnknownNameError
+from swath.geo import cog
 from swath.simulate import moment, optical, rasters, save
 from swath.simulate.world import LAYERS, make_world
 
@@ -46,21 +51,34 @@ def test_all_layers_are_written_once(folder):
 
 
 def test_pictures_and_labels_lie_on_one_grid(folder):
-    described = yaml.safe_load((folder / "data.yaml").read_text())
-    files = described["layers"]["image"]["files"]
-    assert len(files) == len(described["labels"]["files"]) == 2
-    for image, label in zip(files, described["labels"]["files"], strict=True):
-        with rasterio.open(folder / image) as a, rasterio.open(folder / label) as b:
+    files = sorted((folder / "images" / "sentinel2_l2a").glob("*.tif"))
+    assert len(files) == 2
+    for image in files:
+        with rasterio.open(image) as a, rasterio.open(folder / "labels" / image.name) as b:
             assert (a.transform, a.crs, a.shape) == (b.transform, b.crs, b.shape)
             assert a.count == 12
             assert a.nodata == 0
             assert a.descriptions[1] == "B02"
-            assert set(np.unique(b.read(1))) <= set(described["classes"])
+            assert set(np.unique(b.read(1))) <= set(range(1, 10))
             assert 200 < np.median(a.read(8)) < 6000
-    clouds = sorted((folder / "images").rglob("*.clouds.tif"))
-    assert len(clouds) == 2
+        assert cog.problems(image) == []
+        item = json.loads(Path(f"{image}.stac.json").read_text())
+        assert set(item["assets"]) == {"data", "labels", "clouds"}
+        assert item["properties"]["datetime"].startswith("2023-")
+    assert len(list((folder / "clouds").glob("*.tif"))) == 2
     with rasterio.open(folder / "dem.tif") as dem:
         assert dem.read(1).max() > 20
+
+
+def test_the_folder_is_a_data_set(folder):
+    found = load_data(folder / "data.yaml")
+    assert found.classes.names[:2] == ("water", "forest")
+    assert {scene.part for scene in found if isinstance(scene.part, str)} <= {"train", "val", "test"}
+    assert sorted({scene.time.strftime("%m-%d") for scene in found}) == ["05-10", "07-01"]
+    scene = found[0]
+    labels = scene.labels.read(scene.grid)
+    with rasterio.open(folder / "labels" / "shot0_20230510T1030.tif") as file:
+        assert np.array_equal(labels, file.read(1) - 1)
 
 
 def test_events_show_only_after_their_date(folder):

@@ -3,8 +3,9 @@
     world.yaml            the settings that make everything again
     vectors.gpkg          layers in the OpenStreetMap schema
     dem.tif               elevation of the ground, m
-    images/<sensor>/<place>_<time>.tif, with <...>.clouds.tif where there are clouds
-    labels/<place>_<time>.tif   land-cover codes on the grid of the picture
+    images/<sensor>/<shot>_<time>.tif
+    labels/<shot>_<time>.tif   land-cover codes on the grid of the picture
+    clouds/<shot>_<time>.tif   0 clear, 1 shadow, 2 cloud, where there are clouds
     truth/                what `truths` asks for
     data.yaml             the same as a data set: layers, labels, classes, split
 
@@ -79,7 +80,7 @@ def simulate(config: WorldConfig | Path | str | Mapping[str, Any], output: Path 
     for layout in asked.layouts:
         written += LAYOUTS[layout](world, output / layout)
     summaries = [output / "world.yaml"]
-    if text := _data_yaml(pictures, output):
+    if text := _data_yaml(pictures):
         write_text(output / "data.yaml", text)
         summaries.insert(0, output / "data.yaml")
     return [*summaries, *written]
@@ -127,7 +128,7 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
 
         write_raster(labels, grid, "uint8", 1, label, nodata=0, names=("landcover",), landcover=True)
         if cloud > 0 and given[1]:
-            files["clouds"] = image.with_name(f"{name}.clouds.tif")
+            files["clouds"] = output / "clouds" / f"{name}.tif"
             write_raster(files["clouds"], grid, "uint8", 1, lambda part: masks[1:][:, *_within(grid, part)])
     assets = {kind: path for kind, path in files.items() if kind != "image"}
     provenance = {
@@ -184,21 +185,23 @@ def _within(grid: GeoBox, part: GeoBox) -> tuple[slice, slice]:
     return np.s_[row : row + part.shape[0], col : col + part.shape[1]]
 
 
-def _data_yaml(pictures: Sequence[Picture], output: Path) -> str:
+def _data_yaml(pictures: Sequence[Picture]) -> str:
     """The pictures of the sensor of the catalogue that has the most, as a data set with their labels."""
     sensors = [p.sensor for p in pictures if p.sensor in {*SENSORS, sar.BANDS.sensor}]
     if not sensors:
         return ""
     sensor = max(dict.fromkeys(sensors), key=sensors.count)
-    images, labels = (
-        [p.files[kind].relative_to(output).as_posix() for p in pictures if p.sensor == sensor]
-        for kind in ("image", "labels")
-    )
+    image = {
+        "sensor": sensor,
+        "bands": list(instrument(sensor).bands.names),
+        "files": f"images/{sensor}/{{id}}.tif",
+    }
     return yaml.safe_dump(
         {
             "name": "simulated world",
-            "layers": {"image": {"sensor": sensor, "bands": list(instrument(sensor).bands.names), "files": images}},
-            "labels": {"files": labels},
+            "layers": {"image": image},
+            "labels": {"files": "labels/{id}.tif"},
+            "time": "%Y%m%dT%H%M",
             "classes": lc.CLASSES.to_dict(),
             "ignore": [0],
             "split": {"by": "block"},
