@@ -90,15 +90,15 @@ def write_views(world: World, pictures: Sequence[Picture], folder: Path) -> list
     bounds = x - half, y - half, x + half, y + half
     land = rays.relief(world, moment, bounds, 0.5)
     level = float(np.median(land.ground))
-    drone = views.Camera.looking((x - 60, y - 150, level + 110), 20, 55, 700, (600, 800))
+    drone = views.Camera.looking((x - 60, y - 150, level + 110), 20, 55, 560, (480, 640))
     written = _write(folder / "oblique.png", views.photograph(land, drone), _pose(drone, level))
     above = views.Camera.looking((x, y, level + 120), 0, 0, 400, (256, 320))
     warm = rays.relief(world, moment, (x - half / 2, y - half / 2, x + half / 2, y + half / 2), 0.5, heat=True)
     written += _write(folder / "thermal.tif", views.photograph(warm, above), _pose(above, level))
     place = street_near(world, x, y)
-    written += _write(folder / "street.png", views.panorama(land, place), {"place": list(place), "height_m": 2.4})
+    written += _write(folder / "street.png", views.panorama(land, place, 768), {"place": list(place), "height_m": 2.4})
     written += _pushbroom(world, land, (x, y, level), bounds, folder)
-    photo, camera = views.from_orbit(world, moment)
+    photo, camera = views.from_orbit(world, moment, shape=(360, 540))
     written += _write(folder / "orbit.png", photo, _pose(camera, 0.0))
     return written
 
@@ -119,7 +119,7 @@ def _pushbroom(
     written = []
     heights = float(land.dsm.min()) - 20, float(land.dsm.max()) + 20
     for number, (azimuth, off_nadir) in enumerate(((200.0, 25.0), (20.0, 15.0), (110.0, 5.0))):
-        satellite = views.Pushbroom.over(target, azimuth, off_nadir, 0.8, (480, 480))
+        satellite = views.Pushbroom.over(target, azimuth, off_nadir, 1.0, (320, 320))
         facts = {"azimuth_degrees": azimuth, "off_nadir_degrees": off_nadir}
         model = rpc.fitted(satellite.project, bounds, heights, world.config.crs)
         written += _write(folder / f"pushbroom_{number}.tif", views.sweep(land, satellite), facts, model)

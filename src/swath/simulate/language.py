@@ -171,8 +171,13 @@ def area_answer(area: float) -> str:
 def scene_graph(world: World, bounds: Bounds, moment: Moment, near: float = 25.0) -> SceneGraph:
     """Objects of a scene and how they lie to each other; predicates hold exactly on the geometries."""
     parts = []
+    today = moment.time.strftime("%Y-%m-%d")
     layers: dict[str, Callable[[], gpd.GeoDataFrame]] = {
-        "building": lambda: world.layer("buildings", bounds).assign(attribute=lambda f: f["building"]),
+        "building": lambda: (
+            world.layer("buildings", bounds)
+            .loc[lambda f: f["start_date"] <= today]
+            .assign(attribute=lambda f: f["building"])
+        ),
         "road": lambda: world.layer("roads", bounds).assign(attribute=lambda f: f["highway"]),
         "water": lambda: (
             world.layer("natural", bounds).query("natural == 'water'").assign(attribute=lambda f: f["water"])
