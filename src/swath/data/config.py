@@ -12,11 +12,11 @@
     group: "images/([a-z]+)_"
     split: {by: block, size: 2000, buffer: 200, fractions: [0.6, 0.2, 0.2], seed: 0}
 
-Patterns are relative to the YAML (see `swath.data.matching`). A list of `files` is several scenes, or with `bands` one
-file a band. The first layer makes the scenes; files of other layers and labels belong to the scene with the same
-fields, or to all scenes where a pattern names one file. `crs` is for files that lack one; `none` takes all files as
-pictures. Instead of layers, `layout: NAME` and `folder: PATH` open a published layout, with another `split:` if one is
-given.
+Patterns are relative to the YAML (see `swath.data.matching`); a file may be a URL, and a `.json` of a layer is a STAC
+item. A list of `files` is several scenes, or with `bands` one file a band. The first layer makes the scenes; files of
+other layers and labels belong to the scene with the same fields, or to all scenes where a pattern names one file. `crs`
+is for files that lack one; `none` takes all files as pictures. Instead of layers, `layout: NAME` and `folder: PATH`
+open a published layout, with another `split:` if one is given.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ from swath.data.classes import Classes
 from swath.data.description import Description, LayerDescription, patterns, read_description
 from swath.data.labels import RasterLabels
 from swath.data.matching import Companions, Match, match_files
-from swath.data.raster import RasterSource, open_raster
+from swath.data.raster import open_raster
 from swath.data.readers import read_layout
+from swath.data.remote import Url
 from swath.data.scenes import PARTS, Collection, Labels, Scene
 from swath.data.sources import Source
+from swath.data.stac_items import ITEM_SUFFIXES, item_source, item_time
 from swath.data.stack import StackSource
 from swath.data.vectorlabels import VectorLabels
 from swath.errors import ConfigError, DataError, ReadError, SwathError
@@ -140,11 +142,11 @@ class _Opener:
         }
         labels = patterns(description.labels["files"]) if description.labels else ()
         self._labels = Companions(description.root, *labels) if labels else None
-        self._shared: dict[Path, Labels] = {}
+        self._shared: dict[Path | Url, Labels] = {}
         self.facts: dict[str, set[str]] = {"warped": set(), "labels": set()}
         root = description.root.resolve()
         companions = [*(c for files in self._files.values() for c in files), *([self._labels] if self._labels else [])]
-        folders = {path.resolve().parent for c in companions for path in c.paths}
+        folders = {path.resolve().parent for c in companions for path in c.paths if isinstance(path, Path)}
         self.facts["folders outside of the data"] = {str(f) for f in folders if not f.is_relative_to(root)}
 
     def scene(self, match: Match) -> Scene:
@@ -178,7 +180,9 @@ class _Opener:
             sources.append(self._raster(path, bands))
         return sources[0] if len(sources) == 1 else StackSource(sources)
 
-    def _raster(self, path: Path, bands: Bands | None) -> RasterSource:
+    def _raster(self, path: Path | Url, bands: Bands | None) -> Source:
+        if path.suffix.casefold() in ITEM_SUFFIXES:
+            return item_source(path, bands)
         given = self._description.crs
         if given is not None and given.casefold() == "none":
             return open_raster(path, bands=bands, crs="none")
@@ -188,7 +192,7 @@ class _Opener:
         require_crs(source.grid, source.name)
         return source
 
-    def _open_labels(self, path: Path, grid: GeoBox) -> Labels:
+    def _open_labels(self, path: Path | Url, grid: GeoBox) -> Labels:
         if path not in self._shared:
             # of many scenes with a file each, none is kept
             if len(self._shared) > 8:
@@ -206,7 +210,7 @@ class _Opener:
             self._note_warp(str(path), labels.grid.crs, grid)
         return labels
 
-    def _new_labels(self, path: Path) -> Labels:
+    def _new_labels(self, path: Path | Url) -> Labels:
         description = self._description
         said, classes = dict(description.labels), description.classes or Classes.of(1)
         vector_only = {"attribute", "layer", "background", "width"} & said.keys()
@@ -239,7 +243,7 @@ class _Opener:
     def _time(self, match: Match) -> datetime | None:
         pattern = self._description.time
         if pattern is None:
-            return None
+            return item_time(match.path) if match.path.suffix.casefold() in ITEM_SUFFIXES else None
         expression = "".join(_DIGITS.get(piece) or re.escape(piece) for piece in re.findall("%.|[^%]", pattern))
         for found in re.findall(f"(?={expression}){expression}", match.path.name):
             try:
@@ -253,7 +257,7 @@ def _layer_bands(layer: LayerDescription) -> list[Bands | None]:
     return [resolve(layer.sensor, bands, **layer.storage) for _, bands in layer.files]
 
 
-def _vector_crs(path: Path, crs: str | None) -> str | None:
+def _vector_crs(path: Path | Url, crs: str | None) -> str | None:
     """The given CRS, for a vector file that has none."""
     import pyogrio
 

@@ -1,7 +1,7 @@
 """File patterns: globs in which named fields tell scenes apart, such as `masks/{tile}/{id}.png`.
 
 `{name}` stands for text without a slash, the same wherever the name stands again; `*`, `?` and `**` are as in a shell.
-A pattern is relative to a root folder unless it is absolute.
+A pattern is relative to a root folder unless it is absolute. A URL is the name of one file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from swath.data.remote import Url, is_remote
 from swath.errors import ConfigError, DataError, ReadError
 
 _TOKEN = re.compile(r"\{(?P<field>[A-Za-z_]\w*)\}|(?P<deep>\*\*/)|(?P<any>\*)|(?P<one>\?)")
@@ -28,7 +29,7 @@ class Match:
         fields: Text of each named field.
     """
 
-    path: Path
+    path: Path | Url
     id: str
     fields: Mapping[str, str]
 
@@ -51,7 +52,7 @@ def match_files(root: Path, *patterns: str) -> list[Match]:
         DataError: If two files have the same id.
     """
     found = [match for pattern in patterns for match in _match(root, pattern)]
-    by_id: dict[str, Path] = {}
+    by_id: dict[str, Path | Url] = {}
     for match in found:
         if match.id in by_id:
             raise DataError(
@@ -64,6 +65,8 @@ def match_files(root: Path, *patterns: str) -> list[Match]:
 
 
 def _match(root: Path, pattern: str) -> list[Match]:
+    if is_remote(pattern):
+        return [Match(Url(pattern), Url(pattern).stem, {})]
     expression = _expression((root / pattern).as_posix())
     found = []
     for path in sorted(glob.iglob(_shell((root / pattern).as_posix()), recursive=True)):
@@ -98,12 +101,14 @@ class Companions:
     def __init__(self, root: Path, *patterns: str) -> None:
         self.pattern = ", ".join(patterns[:3])
         self._fields = fields_of(patterns[0])
-        self._shared = root / patterns[0] if len(patterns) == 1 and is_single(patterns[0]) else None
+        self._shared: Path | Url | None = None
+        if len(patterns) == 1 and is_single(patterns[0]):
+            self._shared = Url(patterns[0]) if is_remote(patterns[0]) else root / patterns[0]
         matches = match_files(root, *patterns)
         self._by_fields = {tuple(match.fields.values()): match.path for match in matches}
         self._by_id = {match.id: match.path for match in matches}
 
-    def of(self, scene: Match) -> Path | None:
+    def of(self, scene: Match) -> Path | Url | None:
         """The file of a scene; None where there is none.
 
         Raises:
@@ -122,7 +127,7 @@ class Companions:
         return self._by_fields.get(tuple(scene.fields[name] for name in self._fields))
 
     @property
-    def paths(self) -> set[Path]:
+    def paths(self) -> set[Path | Url]:
         """All files."""
         return set(self._by_id.values())
 

@@ -20,6 +20,7 @@ from rasterio.windows import Window as RioWindow
 
 from swath.data.blocks import BlockCache, default_cache
 from swath.data.buffers import take
+from swath.data.remote import remote_options, with_retries
 from swath.data.sources import valid_pixels
 from swath.data.tiff import damaged, require_unchanged, stamp, tiff_blocks
 from swath.errors import BandError, GridError, ReadError
@@ -200,14 +201,23 @@ class _GdalBlocks:
         try:
             if self._state is not None:
                 require_unchanged(self._name, self._state, os.stat(self._name))
-            if not hasattr(self._handles, "file"):
-                self._handles.file = _open(self._name)
-            if self._dtype is None:
-                return self._handles.file.read_masks(1, window=window)[None]
-            return self._handles.file.read(window=window, out_dtype=self._dtype)
+            return with_retries(self._name, lambda: self._attempt(window), RasterioError)
         except (RasterioError, FileNotFoundError) as error:
             where = (top, top + window.height, left, left + window.width)
             raise damaged(f"{self._name} is damaged in", where, (row, col), _reason(error)) from error
+
+    def _attempt(self, window: RioWindow) -> np.ndarray:
+        with remote_options(self._name):
+            try:
+                if not hasattr(self._handles, "file"):
+                    self._handles.file = _open(self._name)
+                if self._dtype is None:
+                    return self._handles.file.read_masks(1, window=window)[None]
+                return self._handles.file.read(window=window, out_dtype=self._dtype)
+            except RasterioError:
+                if hasattr(self._handles, "file"):
+                    del self._handles.file  # it may hold half of a transfer
+                raise
 
 
 _warnings = threading.Lock()
@@ -223,7 +233,7 @@ def _open(name: str) -> Any:
 @contextmanager
 def _opened(name: str) -> Iterator[Any]:
     try:
-        with _open(name) as file:
+        with remote_options(name), with_retries(name, lambda: _open(name), RasterioError) as file:
             yield file
     except (RasterioError, OSError, ValueError) as error:
         if isinstance(error, ReadError | GridError | BandError):

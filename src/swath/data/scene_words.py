@@ -10,6 +10,7 @@ from swath.data.raster import open_raster
 from swath.data.scenes import Scene
 from swath.data.selection import select_layers
 from swath.data.sources import Source
+from swath.data.stac_items import ITEM_SUFFIXES, item_source
 from swath.data.stack import StackSource
 from swath.errors import BandError, ConfigError
 from swath.geo.grids import require_crs
@@ -20,7 +21,8 @@ def open_scene(words: Sequence[str], needed: Mapping[str, Bands], crs: str | Non
     """The scene that the words of a command line name.
 
     Args:
-        words: `RASTER`, or `LAYER=RASTER` for each layer; rasters joined by commas hold bands one after the other.
+        words: `RASTER`, or `LAYER=RASTER` for each layer; rasters joined by commas hold bands one after the other. A
+            raster may be a URL, or the file or URL of a STAC item (`.json`).
         needed: Bands of each layer that the task takes. Files hold exactly these, in order, or name their bands.
         crs: CRS of files that lack one; `none` for pixel coordinates.
 
@@ -48,6 +50,8 @@ def open_scene(words: Sequence[str], needed: Mapping[str, Bands], crs: str | Non
 
 
 def _open_layer(files: Sequence[str], bands: Bands, crs: str | None) -> Source:
+    if len(files) == 1 and files[0].casefold().endswith(ITEM_SUFFIXES):
+        return item_source(files[0], bands)
     opened = [open_raster(file, crs=crs) for file in files]
     for source in opened:
         if crs != "none":

@@ -13,6 +13,7 @@ from swath.data.classes import Classes, Colour
 from swath.data.labels import RasterLabels
 from swath.data.matching import Companions, Match, match_files
 from swath.data.raster import open_raster
+from swath.data.remote import Url
 from swath.data.scenes import PARTS, Collection, Scene
 from swath.data.sources import Source
 from swath.errors import DataError, ReadError
@@ -116,7 +117,7 @@ class Layout:
         group = self.group.format(**match.fields) if self.group else None
         return Scene(match.id, layers, labels, group=group, part=part)
 
-    def _image(self, path: Path, layer: Images) -> Source:
+    def _image(self, path: Path | Url, layer: Images) -> Source:
         source = open_raster(path, bands=layer.bands, crs="none" if self.pictures else None)
         if source.dtype != np.dtype(layer.dtype):
             raise DataError(f"{path} is of another type", got=source.dtype, expected=layer.dtype)
@@ -124,7 +125,7 @@ class Layout:
             require_crs(source.grid, str(path))
         return source
 
-    def _labels(self, path: Path | None, image: Source) -> RasterLabels:
+    def _labels(self, path: Path | Url | None, image: Source) -> RasterLabels:
         if path is None:
             raise DataError(f"{image.name} has no mask")
         labels = RasterLabels.open(path, self.classes, self.colours, "none" if self.pictures else None)
