@@ -92,22 +92,20 @@ def stack(mosaics: Sequence[Mosaic]) -> Mosaic:
 def detect(
     mosaic: Mosaic,
     *,
-    threshold: float = 1.5,
-    minimum_area: int = 5,
+    threshold: float = 4.0,
+    minimum_area: int = 3,
     kernel: np.ndarray | None = None,
-    matched: bool = True,
     deblend_levels: int = 32,
-    deblend_contrast: float = 0.005,
+    deblend_contrast: float = 0.001,
 ) -> Detection:
     """Find sources.
 
     Args:
         mosaic: Background subtracted.
-        threshold: Of a pixel of the filtered picture: in units of its own noise where `matched`, else of the noise
-            before the filter, as in SExtractor.
+        threshold: Of a pixel of the filtered picture, in units of its noise there. The 1.5 sigma of SExtractor, which
+            counts in the noise before its filter of 3 x 3 pixels, are 4.
         minimum_area: Of a source, pixels above the threshold.
         kernel: Of the filter; by default a Gaussian as wide as the point spread.
-        matched: Whether the filter weighs pixels by their noise.
         deblend_levels: Thresholds of the deblending tree.
         deblend_contrast: Least share of the light of the whole that a branch must hold to be a source of its own.
 
@@ -115,15 +113,16 @@ def detect(
         RunError: If more pixels lie above the threshold than a picture of the sky can have.
     """
     sep = extractor()
+    kernel = _gaussian(fwhm(mosaic.psf)) if kernel is None else np.asarray(kernel, np.float32)
     try:
         found, segments = sep.extract(
             np.ascontiguousarray(mosaic.values),
-            threshold,
+            threshold * float(np.sqrt((kernel**2).sum()) / kernel.sum()),
             err=np.ascontiguousarray(mosaic.rms),
             mask=mosaic.bad,
             minarea=minimum_area,
-            filter_kernel=_gaussian(fwhm(mosaic.psf)) if kernel is None else np.asarray(kernel, np.float32),
-            filter_type="matched" if matched else "conv",
+            filter_kernel=kernel,
+            filter_type="conv",
             deblend_nthresh=deblend_levels,
             deblend_cont=deblend_contrast,
             segmentation_map=True,

@@ -20,6 +20,7 @@ from swath.sky.photometry import (
     BLENDED,
     NEAR_STAR,
     Fluxes,
+    centred,
     correlation_factor,
     isophotal,
     kron,
@@ -37,7 +38,7 @@ class Settings:
     Attributes:
         vis: The sharp band that sources are found on first.
         nir: Bands whose mean finds those that the sharp one does not show; those that are absent are passed over.
-        threshold: Of a pixel of the filtered picture, in its noise.
+        threshold: Of a pixel of the filtered picture, in units of its noise there.
         minimum_area: Of a source, pixels.
         deblend_levels: Of the deblending tree.
         deblend_contrast: Least share of the light of a blend.
@@ -50,10 +51,10 @@ class Settings:
 
     vis: str = "VIS"
     nir: tuple[str, ...] = ("Y", "J", "H")
-    threshold: float = 2.0
-    minimum_area: int = 5
+    threshold: float = 4.0
+    minimum_area: int = 3
     deblend_levels: int = 32
-    deblend_contrast: float = 0.005
+    deblend_contrast: float = 0.001
     apertures: tuple[int, ...] = (1, 2, 3, 4)
     grow: int = 3
     background: bool = False
@@ -116,7 +117,7 @@ def measure(
         for n, flux in zip(settings.apertures, fluxes, strict=True):
             _put(columns, f"{band}_{n}FWHM_APER", flux)
         columns[f"FLAG_{band}"] = fluxes[min(1, len(fluxes) - 1)].flag
-    points = [Template(*point(spreads[settings.vis], *at)) for at in zip(x, y, strict=True)]
+    points = [Template(*point(spreads[settings.vis], *at)) for at in zip(*centred(vis, x, y), strict=True)]
     _put(columns, f"{settings.vis}_PSF", fit_templates(points, vis))
     columns |= _template_fluxes(by_band, spreads, found, settings)
     profiles = np.flatnonzero(inside & sources["vis"] & (significance > settings.profile_significance))

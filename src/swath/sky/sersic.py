@@ -43,14 +43,14 @@ class Sersic:
 def draw(profile: Sersic, psf: np.ndarray, row: int, col: int, shape: tuple[int, int]) -> np.ndarray:
     """A profile of unit light, integrated over pixels and blurred, on the pixels from `row`, `col` on.
 
-    Each pixel is the mean of 3 x 3 points; around the middle, where the profile turns within a pixel, of 25 x 25.
+    Around the middle, where the profile turns within a pixel, each pixel is the mean of 15 x 15 points.
     """
     half = psf.shape[0] // 2
     y, x = (np.arange(n + 2 * half) + first - half for n, first in zip(shape, (row, col), strict=True))
-    light = _mean_of_points(profile, y, x, 3)
-    near = [np.flatnonzero(np.abs(v - at) < 3) for v, at in ((y, profile.y), (x, profile.x))]
+    light = _mean_of_points(profile, y, x, 1)
+    near = [np.flatnonzero(np.abs(v - at) < 4) for v, at in ((y, profile.y), (x, profile.x))]
     if all(len(n) for n in near):
-        light[np.ix_(*near)] = _mean_of_points(profile, y[near[0]], x[near[1]], 25)
+        light[np.ix_(*near)] = _mean_of_points(profile, y[near[0]], x[near[1]], 15)
     light = convolved(light, psf)
     return light[half : half + shape[0], half : half + shape[1]]
 
