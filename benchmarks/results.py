@@ -108,7 +108,7 @@ def _compared(
 
 
 def _peak(question: str, limit: float, trials: Trials) -> list[Bar]:
-    values = [run.notes["peak MB"] for run in trials.runs]
+    values = [run.notes["peak MB"] for run in trials.runs if "peak MB" in run.notes]
     return [Bar(question, limit, True, Spread.of(values))] if values else []
 
 
