@@ -34,7 +34,7 @@ _UNITS = (
 def finished(table: pd.DataFrame, wcs: Any) -> pd.DataFrame:
     """Measured sources as a catalogue: sky positions, identifiers, columns in the order of the published one.
 
-    `OBJECT_ID` is made of the position as Euclid's: right ascension and declination in 1e-7 degrees, nine digits each,
+    `OBJECT_ID` is made of the position: right ascension, then nine digits of declination, both in 1e-7 degrees,
     negative south of the equator.
 
     Args:
@@ -45,7 +45,7 @@ def finished(table: pd.DataFrame, wcs: Any) -> pd.DataFrame:
     total = table["FLUX_DETECTION_TOTAL"].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude = np.where(total > 0, 23.9 - 2.5 * np.log10(total), np.nan)
-    identifier = np.round(ra * 1e6).astype(np.int64) * 10**9 + np.round(np.abs(dec) * 1e7).astype(np.int64)
+    identifier = np.round(ra * 1e7).astype(np.int64) * 10**9 + np.round(np.abs(dec) * 1e7).astype(np.int64)
     first = {
         "OBJECT_ID": np.where(dec < 0, -identifier, identifier),
         "RIGHT_ASCENSION": ra,

@@ -127,7 +127,9 @@ def detect(
             deblend_cont=deblend_contrast,
             segmentation_map=True,
         )
-    except Exception as error:  # sep raises bare exceptions for its full buffers
+    except Exception as error:
+        if type(error) is not Exception:  # sep raises bare ones where its buffers are full
+            raise
         raise RunError(
             f"Detection on {mosaic.band} ran out of room",
             got=error,

@@ -58,7 +58,7 @@ class Mosaic:
         """The part in a window, with the point spread of its middle."""
         rows, cols = window.slices
         middle = (window.row + window.height / 2, window.col + window.width / 2)
-        values, rms, bad = (np.ascontiguousarray(a[rows, cols]) for a in (self.values, self.rms, self.bad))
+        values, rms, bad = (np.array(a[rows, cols]) for a in (self.values, self.rms, self.bad))
         return Mosaic(self.band, values, rms, bad, self.psf_at(*middle), self.wcs[rows, cols])
 
 

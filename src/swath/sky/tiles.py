@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def _windows(shape: tuple[int, ...], tile: int) -> list[Window]:
     def cuts(size: int) -> list[tuple[int, int]]:
         count = max(1, round(size / tile))
         edges = [round(i * size / count) for i in range(count + 1)]
-        return list(zip(edges, edges[1:], strict=False))
+        return list(pairwise(edges))
 
     return [
         Window(top, left, bottom - top, right - left)
