@@ -1,0 +1,210 @@
+"""Applying what finds things, or describes tiles by vectors, to scenes of any size; pixels in memory do not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import geopandas as gpd
+import numpy as np
+import shapely
+import torch
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from swath import __version__
+from swath.data.classes import Classes
+from swath.data.loader import Batches
+from swath.data.scenes import Collection
+from swath.geo.cog import describe_bands, write_cog
+from swath.geo.grids import coordinates, shape_of
+from swath.geo.stac import write_item
+from swath.geo.vectors import write_vectors
+from swath.scene.merge import Objects, Rule, merge_objects, merge_vectors
+from swath.scene.plan import Plan
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swath.data.scenes import Scene
+
+#: A batch (see `docs/design.md`, contract 3) to shapes in pixels of the tile, scores and class indices, for each tile.
+Finder = Callable[[Mapping[str, Any]], Sequence[tuple[Sequence[shapely.Geometry], Sequence[float], Sequence[int]]]]
+
+
+def find_objects(
+    model: Finder,
+    scene: Scene,
+    output: Path,
+    classes: Classes,
+    *,
+    rule: Rule,
+    tile: int = 512,
+    overlap: float = 0.25,
+    batch: int = 2,
+    agreement: float = 0.5,
+    radius: float = 3.0,
+    threads: int = 2,
+    on_error: Literal["raise", "skip"] = "raise",
+    provenance: Mapping[str, Any] | None = None,
+) -> Path:
+    """Find boxes, polygons or points on a scene and write them with class, score and a STAC item.
+
+    Args:
+        model: Finds things in a batch of tiles. Those whose middle is invalid ground do not count.
+        scene: The scene; its labels are not read.
+        output: Vector file, by suffix (see `write_vectors`).
+        classes: Names of the classes.
+        rule: What the shapes are, and so how they are merged; see `swath.scene.merge.merge_objects`.
+        tile: Edge of a tile in pixels; things larger than the overlap are joined from pieces.
+        overlap: Share of a tile that neighbours have in common.
+        batch: Tiles that run together.
+        agreement: See `merge_objects`.
+        radius: See `merge_objects`.
+        threads: Threads that read.
+        on_error: Whether a block that cannot be read ends the run, or its tile is left out and listed.
+        provenance: How the model came to be; goes into the STAC item.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: If an option is out of range.
+        SwathError: As sources raise it, and `write_vectors`.
+    """
+    plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch)
+    batches = _batches(scene, plan, threads, on_error)
+    parts: list[Objects] = []
+    number = 0
+    for read in batches:
+        valid = read["valid"].numpy()
+        with torch.inference_mode():
+            answers = model(read) if valid.any() else [((), (), ())] * len(valid)
+        for (shapes, scores, kinds), seen in zip(answers, valid, strict=True):
+            parts.append(_on_scene(np.array(shapes, object), scores, kinds, seen, plan, number))
+            number += 1
+    together = Objects(*(np.concatenate([getattr(p, name) for p in parts]) for name in Objects.__dataclass_fields__))
+    merged = merge_objects(together, plan.tiling, rule, agreement=agreement, radius=radius)
+    placed = shapely.transform(merged.shapes, lambda xy: np.column_stack(coordinates(scene.grid, xy[:, 1], xy[:, 0])))
+    frame = gpd.GeoDataFrame(
+        {
+            "code": np.array(classes.codes, np.int64)[merged.classes],
+            "class": np.array(classes.names, object)[merged.classes],
+            "score": merged.scores,
+        },
+        geometry=placed,
+        crs=None if scene.grid.crs is None else scene.grid.crs.proj,
+    )
+    write_vectors(frame, output)
+    _describe(output, scene.grid, scene, plan, batches, {"rule": rule, **(provenance or {})})
+    return output
+
+
+def map_vectors(
+    model: Callable[[Mapping[str, Any]], Tensor],
+    scene: Scene,
+    output: Path,
+    *,
+    tile: int = 256,
+    overlap: float = 0.0,
+    cell: int | None = None,
+    batch: int = 2,
+    threads: int = 2,
+    on_error: Literal["raise", "skip"] = "raise",
+    provenance: Mapping[str, Any] | None = None,
+) -> Path:
+    """Describe tiles by vectors and write a raster of cells with a band for each dimension.
+
+    Args:
+        model: A batch to vectors `[B, D]`.
+        scene: The scene.
+        output: The raster.
+        tile: Edge of a tile in pixels.
+        overlap: Share of a tile that neighbours have in common.
+        cell: Edge of a cell in pixels, by default a tile less its overlap. A cell holds the mean of the vectors of the
+            tiles that it lies in, weighted by shared area; cells in which no tile has a valid pixel are NaN.
+        batch: Tiles that run together.
+        threads: Threads that read.
+        on_error: Whether a block that cannot be read ends the run, or its tile is left out and listed.
+        provenance: How the model came to be; goes into the STAC item.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: If an option is out of range.
+        SwathError: As sources raise it, and `write_cog`.
+    """
+    plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch)
+    cell = cell or tile - plan.overlap
+    batches = _batches(scene, plan, threads, on_error)
+    found: list[np.ndarray] = []
+    dimensions = 0
+    for read in batches:
+        valid = read["valid"].flatten(1).any(1).numpy()
+        with torch.inference_mode():
+            vectors = model(read).float().cpu().numpy() if valid.any() else np.empty((len(valid), 0), np.float32)
+        dimensions = max(dimensions, vectors.shape[1])
+        found += [v if ok else np.empty(0, np.float32) for v, ok in zip(vectors, valid, strict=True)]
+    table = np.full((len(found), max(dimensions, 1)), np.nan, np.float32)
+    for row, vector in enumerate(found):
+        table[row, : len(vector)] = vector
+    rows, cols = (len(starts) for starts in plan.tiling.starts)
+    cells = merge_vectors(table.reshape(rows, cols, -1), plan.tiling, cell).astype(np.float32).transpose(2, 0, 1)
+    grid = GeoBox(cells.shape[1:], scene.grid.affine @ Affine.scale(cell), scene.grid.crs)
+    names = [f"d{i}" for i in range(len(cells))]
+    write_cog(output, iter([cells]), grid, count=len(cells), dtype="float32", nodata=float("nan"), band_names=names)
+    told = {"cell": cell, **(provenance or {})}
+    _describe(output, grid, scene, plan, batches, told, describe_bands(names, "float32", None, "1"))
+    return output
+
+
+def _batches(scene: Scene, plan: Plan, threads: int, on_error: Literal["raise", "skip"]) -> Batches:
+    alone = Collection((replace(scene, labels=None, part=None),))
+    return Batches(
+        alone, plan.places(), part=None, patch=plan.tile, batch=plan.batch, threads=threads, on_error=on_error
+    )
+
+
+def _on_scene(
+    shapes: np.ndarray, scores: Sequence[float], kinds: Sequence[int], valid: np.ndarray, plan: Plan, number: int
+) -> Objects:
+    """What one tile found, moved to its place on the scene, without what stands on invalid ground."""
+    if not len(shapes):
+        return Objects(shapes, np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+    middles = shapely.centroid(shapes)
+    rows, cols = (
+        np.clip(np.floor(v).astype(np.int64), 0, plan.tile - 1)
+        for v in (shapely.get_y(middles), shapely.get_x(middles))
+    )
+    window = plan.tiling[number]
+    moved = shapely.transform(shapes, lambda xy: xy + np.array([window.col, window.row]))
+    found = Objects(
+        moved, np.asarray(scores, float), np.asarray(kinds, np.int64), np.full(len(shapes), number, np.int64)
+    )
+    return found.take(np.flatnonzero(valid[rows, cols]))
+
+
+def _describe(
+    output: Path,
+    grid: GeoBox,
+    scene: Scene,
+    plan: Plan,
+    batches: Batches,
+    provenance: Mapping[str, Any],
+    bands: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    told = {
+        "system": None,
+        "weights": None,
+        **provenance,
+        "inputs": {name: source.name for name, source in scene.layers.items()},
+        "version": __version__,
+        "tile": plan.tile,
+        "overlap": plan.overlap,
+    }
+    if batches.skipped:
+        told["skipped"] = [f"{s.window}: {s.reason}" for s in batches.skipped]
+    write_item(output, grid=grid, provenance=told, time=scene.time, bands=bands)
