@@ -95,10 +95,10 @@ def same_grid(a: GeoBox, b: GeoBox, tolerance: float = 1e-3) -> bool:
 
 def transformer(source: CRS | pyproj.CRS, target: CRS | pyproj.CRS) -> pyproj.Transformer:
     """Transformer of `(x, y)` from CRS to CRS, kept. One may serve many threads: it holds a context for each."""
-    plain = [crs.proj if isinstance(crs, CRS) else crs for crs in (source, target)]
-    return _transformer(*plain)
+    # Hashing a CRS writes it out as WKT; its name (a code, or WKT that stands ready) does as well.
+    return _transformer(*(str(crs) if isinstance(crs, CRS) else crs for crs in (source, target)))
 
 
 @lru_cache(maxsize=256)
-def _transformer(source: pyproj.CRS, target: pyproj.CRS) -> pyproj.Transformer:
+def _transformer(source: str | pyproj.CRS, target: str | pyproj.CRS) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
