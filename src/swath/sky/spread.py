@@ -44,7 +44,10 @@ def fwhm(psf: np.ndarray) -> float:
 
     The stamp is refined sixteen times in Fourier space first, so that a width of two pixels is measured too.
     """
-    fine = _refined(psf, 16)
+    lit = np.abs(np.argwhere(psf > psf.max() / 1000) - psf.shape[0] // 2).max() + 1
+    half, middle = min(int(lit), psf.shape[0] // 2), psf.shape[0] // 2
+    inner = slice(middle - half, middle + half + 1)
+    fine = _refined(psf[inner, inner], 16)
     return float(2 * np.sqrt((fine > fine.max() / 2).sum() / np.pi) / 16)
 
 
