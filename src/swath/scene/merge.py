@@ -86,7 +86,7 @@ def merge_objects(
         for best in firsts[depth[firsts] <= _RIM]:
             pieces = found.shapes[thing == thing[best]]
             if len(pieces) > 1:
-                joined = shapely.union_all(pieces)
+                joined = shapely.simplify(shapely.union_all(pieces), 0)  # corners of tiles are no corners of things
                 shapes[best] = shapely.envelope(joined) if rule == "boxes" else joined
     seen = np.sort(firsts[np.argsort(thing[firsts])])
     return Objects(shapes, found.scores, found.classes, found.tiles).take(seen)
