@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gas_cubes import TinyCube, tiny_cube
 
+from gas_cubes import TinyCube, tiny_cube
 from swath.errors import DataError
 from swath.spectral import filters
 
@@ -107,7 +107,8 @@ def test_ace_equals_spectral_python_and_is_a_share(cube):
     centre = cube.pixels.mean(1)
     expected = spectral.ace(np.moveaxis(cube.radiance, 0, -1), centre * (1 + cube.absorption * SCALE))
     assert relative(found, expected.ravel()) < 1e-8
-    assert found.min() >= 0 and found.max() <= 1
+    assert found.min() >= 0
+    assert found.max() <= 1
 
 
 def test_ace_of_the_target_is_one(cube):
@@ -115,7 +116,8 @@ def test_ace_of_the_target_is_one(cube):
     centre = cube.pixels.mean(1)
     pixel = centre * (1 - 0.3 * cube.absorption * SCALE)
     found = filters.ace(np.column_stack((cube.pixels, pixel)), cube.absorption)
-    assert found[-1] == pytest.approx(1, abs=1e-3) and found[-1] == found.max()
+    assert found[-1] == pytest.approx(1, abs=1e-3)
+    assert found[-1] == found.max()
 
 
 def test_cem_is_one_on_the_target_and_equals_its_equation(cube):
@@ -144,7 +146,8 @@ def test_float32_is_near(cube, name):
     found = getattr(filters, name)(cube.pixels.astype(np.float32), cube.absorption, precision="float32")
     assert found.dtype == np.float32
     error = np.abs(found - exact) / np.abs(exact).max()
-    assert np.median(error) < 0.002 and error.max() < 0.05
+    assert np.median(error) < 0.002
+    assert error.max() < 0.05
 
 
 @pytest.mark.parametrize("count", [10, 50])

@@ -121,10 +121,10 @@ def mag1c_sas(
     _, centre, weights, norm = _iterate(sample, target, ITERATIONS, precision)
     kind = np.dtype(precision).type
     pair = np.stack((centre / (centre @ centre), weights)).astype(precision)
-    offset, norm, found = kind(centre @ weights), kind(max(norm, 1.0)), np.empty(pixels.shape[1], precision)
+    offset, floor, found = kind(centre @ weights), kind(max(norm, 1.0)), np.empty(pixels.shape[1], precision)
     for part, spectra in blocks(pixels, precision):
         albedo, start = pair @ spectra
-        scale = albedo * norm
+        scale = albedo * floor
         start = np.maximum((start - offset) / scale, 0)
         penalty = 1 / (albedo * scale)
         column = start
