@@ -136,6 +136,9 @@ def detect(
             fix="Raise the threshold, or check that the background is subtracted and the noise is right",
         ) from error
     columns = {name: found[name].astype(np.int64 if name in ("npix", "flag") else np.float64) for name in _COLUMNS}
+    # theta is single precision, of which half pi is more than half pi; a line of pixels has no minor axis
+    columns["theta"] = np.clip(columns["theta"], -np.pi / 2, np.pi / 2)
+    columns |= {axis: np.maximum(np.nan_to_num(columns[axis]), 0.3) for axis in ("a", "b")}
     columns |= {"xpeak": found["xcpeak"].astype(np.int64), "ypeak": found["ycpeak"].astype(np.int64)}
     return Detection(pd.DataFrame(columns), segments.astype(np.int32))
 

@@ -63,10 +63,10 @@ def find_field(words: Sequence[str], vis: str = "VIS") -> dict[str, list[Picture
             continue
         name, sign, file = word.partition("=")
         path = Path(file if sign else word)
-        band: str | None = name if sign else _band_of(path)
-        if band is None:
+        named = name if sign else _band_of(path)
+        if named is None:
             raise DataError(f"{path} does not name its band", fix=f"Write the card FILTER, or say BAND={path}")
-        found.setdefault(band.upper(), []).append(Picture(path))
+        found.setdefault(named.upper(), []).append(Picture(path))
     if not found:
         raise DataError("No mosaic is there", got=", ".join(words), expected="FITS files with a card FILTER")
     return dict(sorted(found.items(), key=lambda item: (item[0] != vis, item[0])))

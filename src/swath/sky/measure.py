@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from swath.errors import DataError
+from swath.errors import ConfigError, DataError
 from swath.geo.windows import Window
 from swath.sky import shapes
 from swath.sky.detection import Detection, detect, merge, stack
@@ -60,6 +60,14 @@ class Settings:
     background: bool = False
     profile_significance: float = 10.0
     morphology_significance: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not (self.threshold > 0 and self.minimum_area >= 1 and 0 <= self.deblend_contrast <= 1 and self.apertures):
+            raise ConfigError(
+                "A setting of the catalogue is out of its range",
+                got=f"threshold {self.threshold}, minimum area {self.minimum_area}, contrast {self.deblend_contrast}",
+                expected="threshold > 0, minimum area >= 1, contrast 0..1, at least one aperture",
+            )
 
 
 def find(mosaics: Sequence[Mosaic], settings: Settings) -> Detection:
