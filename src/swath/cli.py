@@ -12,6 +12,7 @@ from pathlib import Path
 
 from swath import __version__
 from swath.commands import simulate as simulation
+from swath.commands import studio
 from swath.commands.printing import print_json, print_table
 from swath.errors import SwathError
 
@@ -83,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     verb("score", "score a run on labelled data, beside naive baselines: swath score RUN DATA", lambda _: None)
 
     simulation.add_arguments(verb("simulate", "make a georeferenced world with exact truth", simulation.run))
+
+    studio.add_arguments(verb("studio", "see scenes, maps and runs in a browser, draw labels, start jobs", studio.run))
 
     demo = verb("demo", "train on a real Landsat scene and draw its map, in a few minutes", _demo)
     demo.add_argument("-o", "--output", type=Path, default=Path("demo"))

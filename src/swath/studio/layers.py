@@ -60,7 +60,7 @@ def _describe(path: Path, changed: int) -> dict[str, Any]:
         names = [name or f"b{i}" for i, name in enumerate(raster.descriptions, 1)]
         classes = _classes(raster, item, sample, path)
         native = _native_zoom(grid, outline)
-        facts = {
+        return {
             "path": path.name, "kind": "raster", "version": str(changed), "bytes": path.stat().st_size,
             "shape": list(raster.shape), "dtype": raster.dtypes[0], "nodata": _finite(raster.nodata),
             "crs": None if picture else _crs_name(raster.crs),
@@ -73,7 +73,6 @@ def _describe(path: Path, changed: int) -> dict[str, Any]:
             "date": (item or {}).get("properties", {}).get("datetime") or date_of(path.name),
             "provenance": (item or {}).get("properties", {}).get("swath:provenance"),
         }  # fmt: skip
-    return facts
 
 
 def _sample(raster: Any) -> np.ma.MaskedArray:
@@ -106,7 +105,7 @@ def _bands(raster: Any, names: Sequence[str], item: dict[str, Any] | None, sampl
             {
                 "index": i + 1,
                 "name": name,
-                "unit": raster.units[i] or told[i].get("unit") or (known[i].unit if known and scale != 1 else None),
+                "unit": raster.units[i] or _told_unit(told[i], raster.dtypes[i], scale),
                 "wavelength": known[i].wavelength if known else None,
                 "scale": scale,
                 "offset": offset,
@@ -115,6 +114,12 @@ def _bands(raster: Any, names: Sequence[str], item: dict[str, Any] | None, sampl
             }
         )
     return bands
+
+
+def _told_unit(told: dict[str, Any], dtype: str, scale: float) -> str | None:
+    """The unit that a STAC item tells; not that of whole numbers that stand for reflectance without saying how."""
+    stored = np.dtype(dtype).kind in "iu" and scale == 1
+    return None if stored and told.get("unit") in ("reflectance", "radiance") else told.get("unit")
 
 
 def _sensor_bands(names: Sequence[str]) -> list[Any] | None:

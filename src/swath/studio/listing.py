@@ -1,4 +1,4 @@
-"""What is in a folder, as a person would call it: scenes, maps, vectors, runs, descriptions of data, and what is broken."""
+"""What is in a folder, as a person would call it: rasters, vectors, runs, descriptions of data, and what is broken."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyogrio
-import rasterio
 import yaml
 from rasterio.errors import RasterioError
+from rasterio.windows import Window
 
 from swath.errors import SwathError
+from swath.studio.rasters import opened
 from swath.studio.roots import Roots
 from swath.tasks.run import Run
 
@@ -34,7 +35,7 @@ def listing(roots: Roots, name: str) -> dict[str, Any]:
         ReadError: If there is no such folder.
     """
     folder = roots.path(name)
-    entries = []
+    entries: list[dict[str, Any]] = []
     for path in sorted(folder.iterdir(), key=lambda p: (not p.is_dir(), p.name.casefold())):
         kind = None if path.name.startswith(".") else kind_of(path)
         if kind is None:
@@ -50,7 +51,7 @@ def listing(roots: Roots, name: str) -> dict[str, Any]:
             stat = path.stat()
             if path.is_file():
                 entry |= {"bytes": stat.st_size, "date": date_of(path.name)}
-            entry["broken"] = reason(path, kind, stat.st_mtime_ns)
+            entry["broken"] = _reason(path, kind, stat.st_mtime_ns)
         entries.append({key: value for key, value in entry.items() if value is not None})
     return {"path": name, "entries": entries, "cut": False}
 
@@ -89,18 +90,18 @@ def date_of(name: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def reason(path: Path, kind: Kind, changed: int) -> str | None:
-    """Why a file cannot be opened; None if it can. `changed` keeps answers apart when the file changes."""
+def _reason(path: Path, kind: Kind, _changed: int) -> str | None:
+    """Why a file cannot be opened; None if it can. `_changed` keeps answers apart when the file changes."""
     try:
         if kind == "raster":
-            with rasterio.open(path) as raster:
+            with opened(path) as raster:
                 # The last block of a truncated file is missing.
-                if raster.count and raster.driver == "GTiff":
+                if raster.driver == "GTiff":
                     (height, width), (rows, cols) = raster.block_shapes[0], raster.shape
-                    last = rasterio.windows.Window((cols - 1) // width * width, (rows - 1) // height * height, 1, 1)
+                    last = Window((cols - 1) // width * width, (rows - 1) // height * height, 1, 1)
                     raster.read(1, window=last)
         elif kind == "vector" and path.suffix.casefold() not in (".parquet", ".geoparquet"):
-            pyogrio.read_info(path)
+            pyogrio.list_layers(path)
         elif kind == "data":
             yaml.safe_load(path.read_text("utf-8"))
         elif kind == "run" and (path / "task.json").is_file():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import rasterio
 from affine import Affine
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rio_tiler.io import Reader
 
@@ -33,7 +35,9 @@ def opened(path: Path) -> Any:
         ReadError: If it is no raster of a served format, or holds no bands or complex numbers.
     """
     try:
-        raster = rasterio.open(path, driver=list(DRIVERS))
+        with rasterio.Env(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            raster = DatasetReader(str(path), driver=list(DRIVERS))
     except RasterioError as error:
         raise ReadError(
             f"{path.name} cannot be read as a raster", got=str(error).replace(f"{path.parent}/", "")
@@ -62,7 +66,10 @@ def reader(path: Path) -> Reader:
         return kept[key]
     raster = opened(path)
     if raster.crs is None:
-        raster = WarpedVRT(raster, src_transform=picture_transform(raster.height), **_PICTURE)
+        place = picture_transform(raster.height)
+        raster = WarpedVRT(
+            raster, src_transform=place, transform=place, height=raster.height, width=raster.width, **_PICTURE
+        )
     kept[key] = Reader(str(path), dataset=raster)
     if len(kept) > _KEPT:
         _, old = kept.popitem(last=False)
