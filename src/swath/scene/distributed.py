@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _UNIT = 8 * CHUNK
 #: How often a unit may lose its worker before the run ends.
 _RETRIES = 3
+#: How long the scheduler may take to answer.
+_PATIENCE = "20s"
 
 
 def compute_on(
@@ -52,7 +54,7 @@ def compute_on(
         raise MissingExtraError("distributed", "dask") from error
     units = [range(r, min(r + unit, rows.stop)) for rows in missing for r in range(rows.start, rows.stop, unit)]
     try:
-        client = Client(scheduler, timeout="20s", set_as_default=False)
+        client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError, ImportError) as error:
         raise RunError(
             f"The scheduler {scheduler} cannot be reached", got=error, fix="Start one: `dask scheduler`"
@@ -64,7 +66,7 @@ def compute_on(
             for rows in units
         }
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 advance(future.result())
         except KilledWorker as error:
             raise RunError(
