@@ -97,14 +97,14 @@ def trial(
 ) -> gpd.GeoDataFrame:
     """A study of `count` places whose treatment, outcome and effect depend on what an image of the place shows.
 
-    z1 is the standardised share of wood and z2 that of settlement in the square of `size` m around a place. Treatment
-    is given with chance logistic(confounded z1); tau = effect (1 + z2 / 2); Y = 1 + z1 + tau T + N(0, 1).
-    `confounded=0` is a randomised trial. Columns: `treated`, `outcome`, `tau`, `propensity`, `y0`, `y1`, `wood`,
+    z1 is the standardised share of wood and z2 that of settlement in the square of `size` m (at most the world) around
+    a place. Treatment is given with chance logistic(confounded z1); tau = effect (1 + z2 / 2); Y = 1 + z1 + tau T +
+    N(0, 1). `confounded=0` is a randomised trial. Columns: `treated`, `outcome`, `tau`, `propensity`, `y0`, `y1`, `wood`,
     `settled`, `z1`, `z2`.
     """
     rng = noise.rng(world.seed, "trial", seed)
     west, south, east, north = world.bounds
-    half = size / 2
+    half = min(size, east - west, north - south) / 2
     x = rng.uniform(west + half, east - half, count)
     y = rng.uniform(south + half, north - half, count)
     squares = shapely.box(x - half, y - half, x + half, y + half)
@@ -112,7 +112,7 @@ def trial(
     hulls = np.array([s.hull for s in world.settlements], object)
     for name, areas in (("wood", world.wild["wood"]), ("settled", hulls)):
         whole = shapely.union_all(areas)
-        shares[name] = shapely.area(shapely.intersection(squares, whole)) / size**2
+        shares[name] = shapely.area(shapely.intersection(squares, whole)) / (2 * half) ** 2
     z1, z2 = ((s - s.mean()) / max(float(s.std()), 1e-9) for s in shares.values())
     propensity = 1 / (1 + np.exp(-confounded * z1))
     treated = rng.random(count) < propensity

@@ -77,7 +77,7 @@ def arterials(
     wiggle = 1 + 0.5 * rng.random(shape)
     cost = wiggle * (1 + (15 * reduce(terrain.slope)) ** 2) + np.where(wet, 8, 0)
     cost += np.where(reduce(terrain.height) < 0, 60, 0)
-    at = np.array([s.centre for s in settlements])
+    at = np.array([s.centre for s in settlements]).reshape(-1, 2)
     cells = np.stack(~coarse @ (at[:, 0], at[:, 1]), -1).astype(int)[:, ::-1]
     gates = _gates(cost, rng)
     cells = np.clip(np.vstack([cells, gates]), 0, np.array(shape) - 1)

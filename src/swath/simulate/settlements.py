@@ -44,7 +44,7 @@ def settle(terrain: Terrain, affine: Affine, water: np.ndarray, seed: int, towns
     rng = noise.rng(seed, "settlements")
     height, width = terrain.height.shape
     extent = np.array([width, height]) * terrain.cell
-    count = max(1, round(towns * extent.prod() / 1e8))
+    count = max(int(towns > 0), round(towns * extent.prod() / 1e8))
     largest = float(np.clip(0.16 * extent.min(), 180, 1500))
     near_river = np.exp(-ndimage.distance_transform_edt(terrain.upstream < 5) * terrain.cell / 600)
     steep = ndimage.uniform_filter(terrain.slope, max(3, int(300 / terrain.cell)))

@@ -63,6 +63,7 @@ def lay_water(terrain: Terrain, affine: Affine, seed: int, river: float) -> Wate
     x, y = _axes(affine, height.shape)
     sea = outlines(-height, affine, 0.0, 20 * cell**2)
     lines, widths = _river_lines(terrain, affine, river)
+    lines = _winding(lines, terrain, affine, seed)
     # a river is not drawn inside the sea that it has reached
     open_sea = shapely.union_all(shapely.buffer(sea, -2 * cell)) if len(sea) else shapely.Polygon()
     channels = shapely.buffer(lines, widths / 2, quad_segs=4)
@@ -120,3 +121,23 @@ def _river_lines(terrain: Terrain, affine: Affine, river: float) -> tuple[np.nda
         return np.array([], object), np.array([])
     eased = smooth(shapely.simplify(np.array(lines, object), 0.8 * terrain.cell), 3)
     return eased, np.array(widths)
+
+
+def _winding(lines: np.ndarray, terrain: Terrain, affine: Affine, seed: int) -> np.ndarray:
+    """Lines bent by a smooth field of moves, so that rivers wind in plains instead of running along the grid.
+
+    The field depends on the place alone, so that confluences stay joined; it fades on slopes and at the border.
+    """
+    if not len(lines):
+        return lines
+    cell = terrain.cell
+    height, width = terrain.height.shape
+    points, owner = shapely.get_coordinates(shapely.segmentize(lines, 3 * cell), return_index=True)
+    x, y = points.T
+    col, row = (v - 0.5 for v in ~affine @ (x, y))
+    flat = np.clip(1 - ndimage.gaussian_filter(terrain.slope, 3) / 0.06, 0.1, 1)
+    rim = np.clip(np.minimum.reduce([col, row, width - 1 - col, height - 1 - row]) / 25, 0, 1)
+    reach = 5 * cell * ndimage.map_coordinates(flat, [row, col], order=1, mode="nearest") * rim
+    moves = [noise.fractal_at(x, y, 50 * cell, seed + k, 3) for k in (14, 15)]
+    moved = np.stack([x + reach * np.clip(moves[0], -2, 2), y + reach * np.clip(moves[1], -2, 2)], -1)
+    return smooth(shapely.linestrings(moved, indices=owner), 2)
