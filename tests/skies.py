@@ -31,3 +31,31 @@ def mosaic(values: np.ndarray, rms: float = 1.0, width: float = 2.0, band: str =
     """A mosaic in microjansky with even noise of `rms`."""
     noise = np.full(values.shape, rms)
     return make_mosaic(band, values, noise, gaussian(width), tangent_plane(values.shape[0], pixel), zero_point=23.9)
+
+
+def sky(
+    sources: list[tuple[float, float, dict[str, float]]],
+    widths: dict[str, float],
+    rms: dict[str, float],
+    size: int = 128,
+    seed: int = 0,
+) -> list[Mosaic]:
+    """Points of known flux in several bands.
+
+    Args:
+        sources: `x`, `y`, and the flux in each band, microjansky.
+        widths: Full width of the point spread of each band, pixels.
+        rms: Noise of each band, microjansky a pixel.
+        size: Edge of the mosaics.
+        seed: Of the noise.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for band, width in widths.items():
+        values = rng.normal(0, rms[band], (size, size)) if rms[band] > 0.001 else np.zeros((size, size))
+        rows, cols = np.indices((size, size))
+        for x, y, fluxes in sources:
+            across = [np.exp(-0.5 * ((v - at) / (width / HALF)) ** 2) for v, at in ((rows[:, 0], y), (cols[0], x))]
+            values += fluxes.get(band, 0) * np.outer(*across) / (2 * np.pi * (width / HALF) ** 2)
+        found.append(mosaic(values, rms[band], width, band))
+    return found

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from swath.errors import DataError, ReadError, RunError
+from swath.geo.windows import Window
 from swath.sky.catalogue import finished, read_catalogue, write_catalogue, write_segmentation
 from swath.sky.detection import detect, without_background
 from swath.sky.files import Field, find_field, read_band
@@ -170,7 +171,8 @@ class SkyCatalogue(Task):
         quick = replace(self.settings, profile_significance=np.inf, morphology_significance=np.inf)
         with tempfile.TemporaryDirectory() as folder, self._staged(data.field, Path(folder), options) as places:
             table, _ = measure_tiles(places, quick, workers=workers)
-            return score_catalogue(table, data.truth, [staged(place) for place in places], self.settings, part)
+            mosaics = [m.cut(Window(0, 0, *m.values.shape)) for m in map(staged, places)]
+            return score_catalogue(table, data.truth, mosaics, self.settings, part)
 
     def learned(self, run: Path) -> dict[str, Any]:
         """The settings; there are no weights."""
