@@ -55,7 +55,7 @@ export function button(text: string, action: () => unknown, attributes: Attribut
 
 /** Say something at the foot of the page; problems stay until they are closed. */
 export function notice(text: string, problem = false): void {
-  const element = h("div", { class: problem ? "notice problem" : "notice", ...(problem ? { role: "alert" } : {}) },
+  const element: HTMLElement = h("div", { class: problem ? "notice problem" : "notice", ...(problem ? { role: "alert" } : {}) },
     h("span", {}, text), button("Close", () => element.remove()));
   byId("notices").append(element);
   if (!problem) setTimeout(() => element.remove(), 6000);

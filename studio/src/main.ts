@@ -1,8 +1,6 @@
 // Swath Studio: panels on the left, the map on the right.
 
 import "./style.css";
-import { setWorkerUrl } from "maplibre-gl";
-import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import { get, type About } from "./api";
 import { byId, h, notice } from "./dom";
 import { startInspector } from "./inspector";
@@ -11,8 +9,6 @@ import { labelsPanel } from "./labelsPanel";
 import { layersPanel } from "./layersPanel";
 import { runsPanel } from "./runsPanel";
 import { systemsPanel } from "./systemsPanel";
-
-setWorkerUrl(workerUrl);
 
 function tabs(panels: Record<string, HTMLElement>): (name: string) => void {
   const names = Object.keys(panels);

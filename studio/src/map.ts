@@ -1,9 +1,12 @@
 // The map: an own plain base of graticule and footprints, layers as tiles, a second map to swipe over.
 
-import { AttributionControl, Map as GlMap, NavigationControl, ScaleControl, type GeoJSONSource, type ImageSource, type StyleSpecification } from "maplibre-gl";
+import { AttributionControl, Map as GlMap, NavigationControl, ScaleControl, setWorkerUrl, type GeoJSONSource, type ImageSource, type StyleSpecification } from "maplibre-gl";
+import workerUrl from "maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url";
 import "maplibre-gl/dist/maplibre-gl.css";
 import { address, type Bounds, type Raster, type Vector } from "./api";
 import { byId } from "./dom";
+
+setWorkerUrl(workerUrl);
 
 export interface Layer {
   id: string; path: string; name: string; facts?: Raster; vector?: Vector; difference?: [string, string];
