@@ -30,10 +30,10 @@ def tiny_cube(
     wavelengths = np.linspace(2122.0, 2488.0, bands)
     absorption = -1e-5 * (0.05 + np.exp(-(((wavelengths - 2340) / 70) ** 2)) * (1 + 0.4 * np.sin(wavelengths / 5)))
     phase = np.linspace(0, 6, bands) * rng.uniform(0.5, 2, (6, 1))
-    materials = rng.uniform(1, 8, (6, 1)) * (1 + 0.2 * np.sin(phase))
+    materials = rng.uniform(0.5, 4, (6, 1)) * (1 + 0.2 * np.sin(phase))
     mixed = rng.dirichlet(np.ones(6), height * width) @ materials
     row, col = np.mgrid[:height, :width]
     spread = (min(height, width) / 12) ** 2
     column = strength * np.exp(-((row - height / 2) ** 2 + (col - width / 2) ** 2) / spread)
-    seen = mixed * np.exp(column.reshape(-1, 1) * absorption) + rng.normal(0, 0.02, mixed.shape)
+    seen = mixed * np.exp(column.reshape(-1, 1) * absorption) + rng.normal(0, 0.01, mixed.shape)
     return TinyCube(np.ascontiguousarray(seen.T).reshape(bands, height, width), absorption, wavelengths, column)
