@@ -12,6 +12,7 @@ from swath.data.readers.landcover_ai import CLASSES
 from swath.errors import ConfigError, WeightsError
 from swath.nn.deeplab import ASPP, DeepLabV3Plus, decoder_blocks, describe, timm_encoder
 from swath.nn.dense_prediction_cell import DensePredictionCell
+from swath.nn.stem import adapt_stem, stem_name
 from swath.registry import Card, register
 from swath.sensors.catalogue import resolve
 from swath.tasks.normalise import Normalisation
@@ -81,7 +82,8 @@ def landcover_ai(
         encoder: Any timm network that dilates; `mobilenetv3_small_100` or `test_resnet` suit a CPU.
         context: What looks around at the encoder's last features: the Dense Prediction Cell, or the atrous pyramid.
         output_stride: Pixels a coarsest feature; 8 is finer and about four times the work.
-        weights: A weights file of the encoder in timm's names, or of this whole network.
+        weights: A weights file of the encoder in timm's names, or of this whole network; the encoder's first layer,
+            learned from RGB, is adapted to other bands by name and wavelength.
 
     Raises:
         ConfigError: If timm has no such encoder, it cannot be dilated, or another option is unknown.
@@ -94,7 +96,7 @@ def landcover_ai(
     classes = CLASSES if classes is None else classes
     net = build_net(len(bands), len(classes), encoder, context, output_stride)
     expected = None
-    if weights is not None and load_weights(net, weights, encoder) == "encoder":
+    if weights is not None and load_weights(net, weights, encoder, bands) == "encoder":
         expected = encoder_normalisation(encoder, bands)
     return Segmentation(
         net,
@@ -137,11 +139,11 @@ def build_net(
     return DeepLabV3Plus(features, around, decoder_blocks(), classes)
 
 
-def load_weights(net: DeepLabV3Plus, path: Path, encoder: str) -> Literal["network", "encoder"]:
+def load_weights(net: DeepLabV3Plus, path: Path, encoder: str, bands: Bands) -> Literal["network", "encoder"]:
     """Load a file of the whole network, or a timm file into its encoder; tells which it was.
 
     timm names the modules of a feature pyramid `stem_0` that it names `stem.0` in its files; its classifier is left
-    out.
+    out. Its first layer, learned from RGB, is adapted to other bands (`swath.nn.stem`).
 
     Raises:
         ReadError: If there is no weights file.
@@ -164,6 +166,11 @@ def load_weights(net: DeepLabV3Plus, path: Path, encoder: str) -> Literal["netwo
             return key
         return f"{first}_{rest}" if first in families else None
 
+    stem, rgb = stem_name(net.encoder), resolve("rgb")
+    state = {
+        key: adapt_stem(tensor, rgb, bands) if rename(key) == stem and bands.names != rgb.names else tensor
+        for key, tensor in state.items()
+    }
     load_into(net.encoder, state, rename, name=f"{path} (encoder {encoder})")
     return "encoder"
 
