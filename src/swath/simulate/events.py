@@ -103,9 +103,18 @@ def fire(
 
 
 def burned(
-    world: World, moment: Moment, start: tuple[float, float], hours: float, wind: tuple[float, float] = (4.0, 1.0)
+    world: World,
+    moment: Moment,
+    start: tuple[float, float] | None,
+    hours: float,
+    wind: tuple[float, float] = (4.0, 1.0),
 ) -> Moment:
-    """The moment after a fire."""
+    """The moment after a fire, which by default starts in the largest wood."""
+    if start is None:
+        woods = world.wild["wood"]
+        largest = woods[int(np.argmax(shapely.area(woods)))] if len(woods) else shapely.box(*world.bounds)
+        spot = largest.representative_point()
+        start = spot.x, spot.y
     return replace(moment, burned=(*moment.burned, *fire(world, moment, start, hours, wind)))
 
 

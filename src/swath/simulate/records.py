@@ -99,8 +99,8 @@ def trial(
 
     z1 is the standardised share of wood and z2 that of settlement in the square of `size` m (at most the world) around
     a place. Treatment is given with chance logistic(confounded z1); tau = effect (1 + z2 / 2); Y = 1 + z1 + tau T +
-    N(0, 1). `confounded=0` is a randomised trial. Columns: `treated`, `outcome`, `tau`, `propensity`, `y0`, `y1`, `wood`,
-    `settled`, `z1`, `z2`.
+    N(0, 1). `confounded=0` is a randomised trial. Columns: `treated`, `outcome`, `tau`, `propensity`, `y0`, `y1`,
+    `wood`, `settled`, `z1`, `z2`.
     """
     rng = noise.rng(world.seed, "trial", seed)
     west, south, east, north = world.bounds

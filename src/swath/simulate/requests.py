@@ -239,7 +239,10 @@ def _kinds(
     }  # fmt: skip
     return {
         "flood": ({"level": (_positive, 4.0)}, events.flooded),
-        "fire": ({"start": (_point, middle), "hours": (_positive, 6.0)}, events.burned),
+        "fire": (
+            {"start": (lambda v: None if v is None else _point(v), None), "hours": (_positive, 6.0)},
+            events.burned,
+        ),
         "earthquake": (
             {"magnitude": (_positive, 6.5), "epicentre": (_point, middle)},
             lambda w, m, magnitude, epicentre: events.damaged(m, events.earthquake(w, magnitude, epicentre)),

@@ -174,7 +174,7 @@ def happenings(world: World) -> list[Panel]:
     track = np.array([[x - 2500, y - 400], [x + 2500, y + 400]])
     after = {
         "flood": events.flooded(world, before, 4.0),
-        "fire": events.burned(world, before, (x + 700, y + 700), 8.0),
+        "fire": events.burned(world, before, None, 5.0),
         "felling": events.felled(world, before, 0.12),
         "tornado": events.damaged(before, events.tornado(world, track)),
         "earthquake": events.damaged(before, events.earthquake(world, 6.8, (x, y))),
