@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,42 @@ def tiny_cube(
     column = strength * np.exp(-((row - height / 2) ** 2 + (col - width / 2) ** 2) / spread)
     seen = mixed * np.exp(column.reshape(-1, 1) * absorption) + rng.normal(0, 0.01, mixed.shape)
     return TinyCube(np.ascontiguousarray(seen.T).reshape(bands, height, width), absorption, wavelengths, column)
+
+
+def write_envi(
+    path: Path,
+    radiance: np.ndarray,
+    wavelengths: np.ndarray,
+    header: str = "wavelength units = Nanometers\ndata units = uW cm-2 sr-1 nm-1\n",
+    fwhm: float | None = None,
+    crs: str | None = "EPSG:32613",
+) -> Path:
+    """Write `radiance` `[bands, H, W]` as an ENVI file of lines of bands, 20 m pixels, with its `.hdr`."""
+    count, height, width = radiance.shape
+    place = {"crs": crs, "transform": rasterio.Affine(20, 0, 5e5, 0, -20, 4e6)} if crs else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(
+            path,
+            "w",
+            driver="ENVI",
+            height=height,
+            width=width,
+            count=count,
+            dtype="float32",
+            interleave="bil",
+            **place,
+        ) as file:
+            file.write(radiance.astype(np.float32))
+    beside = path.with_suffix(".hdr")
+    numbers = f"wavelength = {{{', '.join(f'{nm:.4f}' for nm in wavelengths)}}}\n" if len(wavelengths) else ""
+    widths = f"fwhm = {{{', '.join([str(fwhm)] * count)}}}\n" if fwhm else ""
+    beside.write_text(beside.read_text() + numbers + widths + header)
+    return path
+
+
+def write_table(path: Path, cube: TinyCube) -> Path:
+    """Write the absorption of a cube as `wavelength,absorption`."""
+    rows = np.column_stack((cube.wavelengths, cube.absorption))
+    np.savetxt(path, rows, delimiter=",", header="wavelength,absorption", comments="", fmt="%.12g")
+    return path
