@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -79,15 +80,36 @@ def fit(order: FitRequest, roots: Roots, jobs: Jobs) -> Job:
 
 def fit_options(system: str) -> list[dict[str, Any]]:
     """Options of a system that a client may set: those of its builder that name no files, and of the recipe."""
-    from swath.commands.fit import option_table
-
     own = [
-        {key: str(value) for key, value in option.items()}
-        for option in option_table(system)
+        option
+        for option in _builder_options(system)
         if option["name"] not in ("bands", "classes", "weights") and "Path" not in option["type"]
     ]
     recipe = [{"name": f.name, "type": str(f.type), "default": "the system's"} for f in fields(Recipe)]
     return [*own, *recipe, {"name": "seed", "type": "int", "default": "0"}]
+
+
+def _builder_options(system: str) -> list[dict[str, Any]]:
+    """Name, type and default of a builder's options, read from its file: to run it would load torch into the server."""
+    card = registry.card(system)
+    tree = ast.parse((Path(registry.__file__).parent / "systems" / card.family / f"{card.id}.py").read_text("utf-8"))
+    builders = (node for node in tree.body if isinstance(node, ast.FunctionDef) and "register(" in _decorators(node))
+    arguments = next(builders).args
+    names = [*arguments.args, *arguments.kwonlyargs]
+    missing = [None] * (len(arguments.args) - len(arguments.defaults))
+    defaults = [*missing, *arguments.defaults, *arguments.kw_defaults]
+    return [
+        {
+            "name": name.arg,
+            "type": ast.unparse(name.annotation) if name.annotation else "str",
+            "default": ast.unparse(default) if default else "must be given",
+        }
+        for name, default in zip(names, defaults, strict=True)
+    ]
+
+
+def _decorators(node: ast.FunctionDef) -> str:
+    return " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
 
 
 def write_data(order: DataRequest, roots: Roots) -> Path:

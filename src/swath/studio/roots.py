@@ -6,6 +6,7 @@ through `..`, an absolute path or a symbolic link, does not exist for Studio.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Roots:
             ReadError: If there is none below a root.
         """
         found = self._resolved(name)
-        if found is None or not found.exists():
+        if found is None or not os.path.exists(found):  # of names that are too long, Path would raise
             raise ReadError(f"There is no '{name}' in the served folders")
         return found
 
