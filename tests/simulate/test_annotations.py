@@ -1,6 +1,8 @@
 """Truths on disk against the vector layers, the equations and the geometry that they tell."""
 
 import json
+import re
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -8,11 +10,12 @@ import pandas as pd
 import pytest
 import rasterio
 import shapely
+import yaml
 from rasterio import features
 from rasterio.transform import RPCTransformer
 
 from swath.cli import main
-from swath.simulate import annotations, requests, save
+from swath.simulate import annotations, instruments, layouts, presets, requests, save
 from swath.simulate.world import make_world
 
 SETTINGS = {"seed": 3, "width": 1500, "height": 1500, "towns": 60}
@@ -243,3 +246,13 @@ def test_the_command_line_makes_a_world(tmp_path, capsys):
 def test_calendars_repeat(place):
     shot = requests.shot({"sensor": "rgb", "dates": {"from": "04-01", "to": "04-30", "every": 10}}, place.config)
     assert [t.day for t in shot.times] == [1, 11, 21]
+
+
+def test_the_world_of_the_page_can_be_read():
+    page = (Path(__file__).parents[2] / "docs" / "simulate.md").read_text("utf-8")
+    told = requests.read(yaml.safe_load(re.search(r"```yaml\n(.*?)```", page, re.S).group(1)))
+    assert [len(shot.times) for shot in told.shots] == [37, 2, 1]
+    assert set(told.truths) == set(annotations.TRUTHS)
+    assert all(f"`{name}`" in page for name in instruments.INSTRUMENTS)
+    assert all(f"`{name}`" in page for name in presets.PRESETS)
+    assert all(name in page for name in layouts.LAYOUTS)
