@@ -107,8 +107,9 @@ def _one(
         "completeness": _mean((to_found < limit)[bright]),
         # a source of the near infrared has the accuracy of its pictures
         "false_rate": _mean(to_truth > np.where(of_vis, limit, 2 * limit)),
-        "near_infrared_alone": _mean((to_found < 2 * limit)[hidden]),
     }
+    if hidden.any():
+        scores["near_infrared_alone"] = _mean((to_found < 2 * limit)[hidden])
     matched = np.flatnonzero(bright & (to_found < limit) & of_vis[nearest] & (which[nearest] == np.arange(len(at))))
     rows = nearest[matched]
     for name, table in colours.items():
