@@ -272,7 +272,7 @@ def _vector_crs(path: Path | Url, crs: str | None) -> str | None:
 def _short(crs: Any) -> str:
     """A CRS in a few words."""
     plain = getattr(crs, "proj", crs)
-    code = plain.to_epsg()
+    code = plain.to_epsg(min_confidence=25)  # enough to name it
     return f"EPSG:{code}" if code else str(plain.name)
 
 

@@ -291,10 +291,10 @@ def _report(data: Collection, run: Path) -> None:
     """Say, and keep, what is learned from: how it was split and warped, and what its parts have in common."""
     write_text(run / "data.json", json.dumps({"name": data.name, **data.facts}, indent=1, default=str))
     for name, fact in data.facts.items():
-        _console.print(f"{name}: {_told(fact)}", highlight=False, markup=False)
+        _console.print(f"{name}: {_told(fact)}", highlight=False, markup=False, soft_wrap=True)
     report = check_leaks(data)
     write_text(run / "leaks.json", json.dumps(report.to_dict(), indent=1))
-    _console.print(str(report), highlight=False, markup=False)
+    _console.print(str(report), highlight=False, markup=False, soft_wrap=True)
 
 
 def _told(fact: object) -> str:
