@@ -78,9 +78,9 @@ def spoil(value: float, rows: slice, cols: slice):
     ],
 )
 def test_bad_columns_are_no_data_and_harm_no_others(opened, name, change):
-    cube, mapper = opened(filter=name)
+    cube, mapper = opened(filter=name, columns=10)
     clean = mapper.map(cube)
-    spoiled = mapper.map(opened(change, filter=name)[0])
+    spoiled = mapper.map(opened(change)[0])
     assert np.isnan(spoiled[20:90, 7:9]).all()
     kept = np.ones(clean.shape, bool)
     kept[:, 7:9] = False

@@ -168,4 +168,9 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in config.items()}
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return os.path.abspath(value)
+        return list(value) if isinstance(value, tuple) else value
+
+    return {name: plain(value) for name, value in config.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
@@ -14,8 +14,10 @@ from swath.data.classes import IGNORE
 from swath.data.cubes import Cube, open_cube
 from swath.data.scenes import Scene
 from swath.errors import ConfigError, DataError
+from swath.files import write_text
 from swath.metrics import ranking
 from swath.metrics.bootstrap import percentile_interval
+from swath.spectral.absorption import read_table
 from swath.spectral.mapping import UNITS, FilterName, Mapper
 from swath.spectral.plumes import plume_mask
 from swath.spectral.ratio import band_ratio
@@ -33,6 +35,8 @@ PRODUCTS: tuple[Product, ...] = get_args(Product)
 THRESHOLDS: dict[FilterName, float] = {
     "mag1c_sas": 300.0, "mag1c": 300.0, "mag1c_columns": 300.0, "matched_filter": 400.0, "ace": 0.03, "cem": 0.004,
 }  # fmt: skip
+#: The table of the absorption in a run.
+_TABLE = "absorption.csv"
 #: Scenes below which the bootstrap draws blocks of pixels instead, and their edge.
 _SCENES_TO_DRAW, _BLOCK = 8, 64
 
@@ -177,19 +181,25 @@ class GasMapping(Task):
         )
 
     def learned(self, run: Path) -> dict[str, Any]:
-        """The threshold."""
+        """The threshold, and the table of the absorption, where the user gave one."""
+        if self.mapper.absorption is not None:
+            nm, values = read_table(self.mapper.absorption)
+            rows = "".join(f"{float(a)!r},{float(b)!r}\n" for a, b in zip(nm, values, strict=True))
+            write_text(run / _TABLE, f"wavelength,absorption\n{rows}")
         return {"threshold": self.threshold}
 
     def recall(self, run: Path, description: dict[str, Any]) -> None:
-        """Take back the threshold.
+        """Take back the threshold and the table.
 
         Raises:
-            ConfigError: If there is none.
+            ConfigError: If there is no threshold.
         """
         found = description.get("threshold")
         if not isinstance(found, int | float):
             raise ConfigError(f"{run} holds no threshold", got=found)
         self.threshold = float(found)
+        if (run / _TABLE).is_file():
+            self.mapper = replace(self.mapper, absorption=run / _TABLE)
 
     def _maps(self, data: Collection) -> Iterator[tuple[Scene, np.ndarray, np.ndarray]]:
         """Each labelled scene with its map and its truth (0, 1, or -1 where unknown or unmeasured)."""
