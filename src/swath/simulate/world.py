@@ -9,7 +9,7 @@ of it is the same whoever asks first.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,10 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from swath.errors import ConfigError
-from swath.simulate import buildings, landcover, noise, parcels, roads, settlements, terrain, trees, water
+from swath.simulate import landcover, noise, roads, settlements, terrain, units, water
 from swath.simulate.shapes import polygons_of
 
 Bounds = tuple[float, float, float, float]
-
-#: Side of a unit of open country, m.
-UNIT = 2500.0
 
 #: Names of the vector layers.
 LAYERS = ("natural", "waterways", "landuse", "parcels", "roads", "buildings", "trees")
@@ -138,6 +135,7 @@ class World:
         settlements: Towns and villages, largest first.
         wild: Polygons of woods, scrub and rock by name.
         arterials: Roads between settlements, cut at their rims.
+        wet: All open water as one shape.
     """
 
     def __init__(self, config: WorldConfig) -> None:
@@ -162,12 +160,12 @@ class World:
         self.wild = landcover.wild(self.terrain, self.affine, occupied, hulls, seed, config.forest)
         self.wetlands = _without(self.water.wetlands, hulls)
         self.beaches = _without(self.water.beaches, hulls)
-        self._wet = shapely.union_all(self.water.areas)
-        shapely.prepare(self._wet)
+        self.wet = shapely.union_all(self.water.areas)
+        shapely.prepare(self.wet)
         ways = roads.arterials(self.terrain, self.affine, self.water.areas, self.settlements, seed)
-        self.arterials = roads.described(ways, self._wet)
-        self._town = lru_cache(maxsize=64)(self._make_town)
-        self._country = lru_cache(maxsize=64)(self._make_country)
+        self.arterials = roads.described(ways, self.wet)
+        self._town = lru_cache(maxsize=64)(partial(units.town, self))
+        self._country = lru_cache(maxsize=64)(partial(units.country, self))
 
     @property
     def bounds(self) -> Bounds:
@@ -243,122 +241,11 @@ class World:
         kind = np.where(self.water.widths > 8, "river", "stream")
         return gpd.GeoDataFrame({"waterway": kind, "width": np.round(self.water.widths, 1)}, geometry=self.water.rivers)
 
-    def _make_town(self, index: int) -> dict[str, gpd.GeoDataFrame]:
-        settlement = self.settlements[index]
-        through = self.arterials[self.arterials["settlement"] == index].reset_index(drop=True)
-        ways = roads.described(roads.streets(settlement, through, self.seed), self._wet)
-        town = buildings.blocks(settlement, ways, self.seed)
-        near = self.water.areas[shapely.intersects(self.water.areas, settlement.hull)]
-        houses = buildings.town_buildings(settlement, ways, town, near, self.seed, self.config.year)
-        houses["landuse"] = _containing(houses, town)
-        carriage = shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2)
-        avoid = np.concatenate([houses.geometry.to_numpy(), carriage, near])
-        bounds = settlement.hull.bounds
-        green = []
-        for use, spacing, share in (("residential", 9.0, 0.3), ("park", 9.0, 0.6), ("commercial", 14.0, 0.3)):
-            areas = town.geometry.to_numpy()[(town["landuse"] == use).to_numpy()]
-            green.append(trees.scattered(bounds, areas, avoid, spacing, share, "town", self.seed + len(use)))
-        unit = {"landuse": town, "roads": ways, "buildings": houses, "trees": pd.concat(green)}
-        return _numbered(unit, (1 + index) * 10**7)
-
-    def _make_country(self, i: int, j: int) -> dict[str, gpd.GeoDataFrame]:
-        west, south = self.config.west + i * UNIT, self.config.south + j * UNIT
-        east, north = min(west + UNIT, self.bounds[2]), min(south + UNIT, self.bounds[3])
-        bounds = west, south, east, north
-        wider = shapely.box(west - 600, south - 600, east + 600, north + 600)
-        here = shapely.box(*bounds)
-        ways = self.arterials[self.arterials.intersects(wider) & (self.arterials["settlement"] < 0)]
-        natural = self._natural
-        taken = [
-            *natural.geometry[natural.intersects(wider)],
-            *(s.hull for s in self.settlements if s.hull.intersects(wider)),
-            *shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2 + 4),
-        ]
-        blocked = shapely.union_all(taken)
-        tracks, farms = self._farms(bounds, ways, blocked)
-        land = wider.intersection(shapely.box(*self.bounds)).difference(blocked)
-        yards = shapely.get_parts(shapely.union_all(shapely.buffer(farms.geometry.to_numpy(), 14)))
-        land = shapely.difference(land, shapely.union_all([*yards, *shapely.buffer(tracks.geometry.to_numpy(), 4)]))
-        yard_frame = gpd.GeoDataFrame(
-            {"landuse": np.full(len(yards), "farmyard", object), "settlement": np.full(len(yards), -1)}, geometry=yards
-        )
-        # at the border of the world a unit takes the fields whose middle lies beyond it
-        claim = (
-            west - 1000 * (i == 0),
-            south - 1000 * (j == 0),
-            east + 1000 * (east == self.bounds[2]),
-            north + 1000 * (north == self.bounds[3]),
-        )
-        fields = parcels.fields(claim, land, self.seed)
-        woods = self.wild["wood"]
-        clear = np.concatenate([shapely.buffer(ways.geometry.to_numpy(), ways["width"].to_numpy() / 2)])
-        grown = [trees.forest(bounds, woods[shapely.intersects(woods, here)], self.seed)]
-        if len(clear) and len(grown[0]):
-            near = shapely.STRtree(clear).query(grown[0].geometry.to_numpy(), "dwithin", distance=2.5)[0]
-            grown[0] = grown[0].drop(index=np.unique(near))
-        orchards = fields.geometry.to_numpy()[(fields["landuse"] == "orchard").to_numpy()]
-        rows = trees.orchard(bounds, orchards, self.seed)
-        scrub = self.wild["scrub"][shapely.intersects(self.wild["scrub"], here)]
-        open_land = np.array([land.intersection(here)], object)
-        single = trees.scattered(bounds, scrub, np.array([], object), 12.0, 0.35, "scrub", self.seed + 5)
-        margins = np.concatenate([fields.geometry.to_numpy(), tracks.geometry.buffer(2).to_numpy()])
-        hedges = trees.scattered(bounds, open_land, margins, 7.0, 0.5, "hedge", self.seed + 6)
-        hedges = hedges[
-            noise.fractal_at(hedges.geometry.x.to_numpy(), hedges.geometry.y.to_numpy(), 250, self.seed + 7, 2) > 0.35
-        ]
-        unit = {
-            "landuse": yard_frame,
-            "parcels": fields,
-            "roads": tracks,
-            "buildings": farms.assign(landuse="farmyard"),
-            "trees": pd.concat([*grown, rows, single, hedges]),
-        }
-        return _numbered(unit, (100_000 + j * 1000 + i) * 10**7)
-
-    def _farms(
-        self, bounds: Bounds, ways: gpd.GeoDataFrame, blocked: shapely.Geometry
-    ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
-        """Tracks and buildings of the farms of a unit: about one for every kilometre of road, off a vertex of it."""
-        points, owner = shapely.get_coordinates(ways.geometry.to_numpy(), return_index=True)
-        west, south, east, north = bounds
-        inner = (points[:, 0] > west) & (points[:, 0] < east) & (points[:, 1] > south) & (points[:, 1] < north)
-        ahead = np.r_[points[1:], points[-1:]] - points
-        middle = (
-            np.r_[False, (owner[1:-1] == owner[:-2]) & (owner[1:-1] == owner[2:]), False] if len(owner) > 2 else inner
-        )
-        cells = np.round(points * 100).astype(np.int64)
-        luck = noise.uniform(cells[:, 0], cells[:, 1], self.seed + 91)
-        chosen = np.flatnonzero(inner & middle & (luck < 0.07))
-        direction = np.arctan2(ahead[chosen, 1], ahead[chosen, 0])
-        side = np.where(noise.uniform(cells[chosen, 0], cells[chosen, 1], self.seed + 92) < 0.5, 1, -1)
-        normal = np.stack([-np.sin(direction), np.cos(direction)], -1) * side[:, None]
-        yards = points[chosen] + normal * 75
-        free = shapely.box(*bounds).difference(blocked)
-        shapely.prepare(free)
-        clear = shapely.contains(free, shapely.buffer(shapely.points(yards), 52)) if len(yards) else np.array([], bool)
-        yards, chosen, direction, normal = yards[clear], chosen[clear], direction[clear], normal[clear]
-        ends = yards - normal * 18
-        lines = roads.rounded(shapely.linestrings(np.stack([points[chosen], ends], 1)))
-        tracks = gpd.GeoDataFrame({"highway": np.full(len(yards), "track", object)}, geometry=lines)
-        # the yard looks away from the road
-        facing = direction + np.where(
-            normal[:, 0] * -np.sin(direction) + normal[:, 1] * np.cos(direction) > 0, 0, np.pi
-        )
-        made = buildings.farms(yards, facing, self.seed, bounds, self.config.year)
-        # a farm that stands in another farm's yard is left out whole
-        if len(yards) > 1:
-            apart = np.ones(len(yards), bool)
-            for k in range(1, len(yards)):
-                apart[k] = (np.hypot(*(yards[:k][apart[:k]] - yards[k]).T) > 130).all()
-            tracks = tracks[apart]
-            made = made[np.tile(apart, 3)]
-        return roads.described(tracks.reset_index(drop=True), self._wet), made.reset_index(drop=True)
-
 
 def _span(low: float, high: float, extent: float) -> range:
     """Numbers of the units between `low` and `high`, m from the border; at least one."""
-    last = int(np.ceil(extent / UNIT)) - 1
-    first, stop = (int(np.clip(v // UNIT, 0, last)) for v in (low, high))
+    last = int(np.ceil(extent / units.UNIT)) - 1
+    first, stop = (int(np.clip(v // units.UNIT, 0, last)) for v in (low, high))
     return range(first, stop + 1)
 
 
@@ -370,18 +257,3 @@ def _without(shapes: np.ndarray, others: np.ndarray) -> np.ndarray:
 def make_world(config: WorldConfig | Path | str | dict[str, Any] | None = None, **settings: Any) -> World:
     """The world of a configuration (or YAML file, or settings by name)."""
     return World(WorldConfig.of(config if config is not None else settings))
-
-
-def _containing(things: gpd.GeoDataFrame, areas: gpd.GeoDataFrame) -> np.ndarray:
-    """`landuse` of the area that each thing's middle lies in."""
-    found = np.full(len(things), "residential", object)
-    if len(things):
-        thing, area = shapely.STRtree(areas.geometry.to_numpy()).query(
-            shapely.point_on_surface(things.geometry.to_numpy()), "within"
-        )
-        found[thing] = areas["landuse"].to_numpy()[area]
-    return found
-
-
-def _numbered(unit: dict[str, gpd.GeoDataFrame], first: int) -> dict[str, gpd.GeoDataFrame]:
-    return {name: frame.set_index(first + np.arange(len(frame))) for name, frame in unit.items()}
