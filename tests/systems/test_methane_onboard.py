@@ -90,7 +90,7 @@ def check_products(folder: Path, column: np.ndarray) -> None:
     assert np.corrcoef(found.ravel(), column.ravel())[0, 1] > 0.65
     table = gpd.read_file(folder / "map-plumes.gpkg")
     mass = KG_PER_PPM_M * 400 * column.sum()
-    assert table["mass_kg"].sum() == pytest.approx(mass, rel=0.35)
+    assert 0.3 * mass < table["mass_kg"].sum() < 1.2 * mass  # a mask leaves out the thin rim
     assert (folder / "map.png").stat().st_size > 10_000
 
 
