@@ -219,6 +219,7 @@ def test_the_command_line_says_what_is_wrong(tmp_path, capsys):
         ("images: [{sensor: rgb, dates: {from: 04-01, every: 5}}]", "calendar"),
         ("images: [{sensor: rgb, dates: {from: 04-01, to: 05-01, every: 0}}]", "step"),
         ("images: [{sensor: rgb, dates: []}]", "no dates"),
+        ("images: [{sensor: rgb, haze: thick}]", "haze"),
         ("events: [{kind: flood, date: 06-01, level: high}]", "unusable"),
         ("events: [{kind: leak, date: 06-01, gas: helium}]", "helium"),
         ("events: [{kind: tornado, date: 06-01, path: [[1, 2]]}]", "two points"),

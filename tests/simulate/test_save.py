@@ -13,7 +13,7 @@ import yaml
 from swath.data.config import load_data
 from swath.errors import ConfigError, SwathError, UnknownNameError
 from swath.geo import cog
-from swath.simulate import moment, optical, rasters, save
+from swath.simulate import moment, optical, rasters, requests, save
 from swath.simulate.world import LAYERS, make_world
 
 SETTINGS = {
@@ -134,3 +134,14 @@ def test_bad_requests_are_refused_before_anything_is_written(change, error, tmp_
 def test_an_unreadable_file_is_one_clear_error(tmp_path):
     with pytest.raises(SwathError):
         save.simulate(tmp_path / "absent.yaml", tmp_path / "out")
+
+
+def test_haze_brightens_the_blue(tmp_path):
+    world = make_world(seed=1, width=700, height=700)
+    blue = []
+    for haze in (0.05, 0.6):
+        shot = requests.shot({"sensor": "sentinel2_l1c", "haze": haze}, world.config)
+        taken = save.write_shot(world, shot, moment.at(world, 170), tmp_path, f"haze{haze}")
+        with rasterio.open(taken.files["image"]) as file:
+            blue.append(file.read(2).mean())
+    assert blue[1] > 1.1 * blue[0]

@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from swath.errors import UnknownNameError
 from swath.sensors.bands import Band, Bands
 from swath.simulate import hyperspectral, sar, thermal, truth
+from swath.simulate.atmosphere import Atmosphere
 from swath.simulate.clouds import Sky
 from swath.simulate.moment import Moment
 from swath.simulate.optical import SENSORS, Optical, observe
@@ -42,7 +43,7 @@ class Instrument:
         bands: What it stores.
         pixel: Ground size of its pixels, m.
         dtype: Of the stored numbers.
-        look: Sees the world at a moment on a grid under a sky.
+        look: Sees the world at a moment on a grid under a sky, through the air.
         fine: Fine pixels per pixel and side from which labels on its pixels are counted.
         origin: Where a pixel corner lies, modulo the pixel, m.
     """
@@ -50,7 +51,7 @@ class Instrument:
     bands: Bands
     pixel: float
     dtype: str
-    look: Callable[[World, Moment, GeoBox, Sky], Seen]
+    look: Callable[[World, Moment, GeoBox, Sky, Atmosphere], Seen]
     fine: int
     origin: float = 0.0
 
@@ -66,38 +67,38 @@ def instrument(name: str) -> Instrument:
     return INSTRUMENTS[name]
 
 
-def _optical(camera: Optical, world: World, moment: Moment, grid: GeoBox, sky: Sky) -> Seen:
-    seen = observe(world, camera, moment, grid, sky)
+def _optical(camera: Optical, world: World, moment: Moment, grid: GeoBox, sky: Sky, air: Atmosphere) -> Seen:
+    seen = observe(world, camera, moment, grid, sky, air)
     clouds = (2 * seen.veil.cloudy + seen.veil.shaded).astype(np.uint8)
     return Seen(seen.values, clouds, seen.landcover)
 
 
-def _radar(world: World, moment: Moment, grid: GeoBox, _sky: Sky) -> Seen:
+def _radar(world: World, moment: Moment, grid: GeoBox, _sky: Sky, _air: Atmosphere) -> Seen:
     return Seen(sar.backscatter(world, moment, grid=grid).power)
 
 
-def _pair(world: World, moment: Moment, grid: GeoBox, _sky: Sky) -> Seen:
+def _pair(world: World, moment: Moment, grid: GeoBox, _sky: Sky, _air: Atmosphere) -> Seen:
     """Phase and coherence of the pass of this moment with the one twelve days before."""
     before = replace(moment, time=moment.time - timedelta(days=12))
     pair = sar.interferogram(world, before, moment, grid=grid)
     return Seen(np.stack([pair.phase, pair.coherence]))
 
 
-def _heat(world: World, moment: Moment, grid: GeoBox, _sky: Sky) -> Seen:
+def _heat(world: World, moment: Moment, grid: GeoBox, _sky: Sky, _air: Atmosphere) -> Seen:
     return Seen(thermal.temperature(world, grid, moment)[None])
 
 
-def _lamps(world: World, _moment: Moment, grid: GeoBox, _sky: Sky) -> Seen:
+def _lamps(world: World, _moment: Moment, grid: GeoBox, _sky: Sky, _air: Atmosphere) -> Seen:
     return Seen(thermal.night_lights(world, grid)[None])
 
 
-def _heights(world: World, moment: Moment, grid: GeoBox, _sky: Sky) -> Seen:
+def _heights(world: World, moment: Moment, grid: GeoBox, _sky: Sky, _air: Atmosphere) -> Seen:
     return Seen(np.stack(truth.elevation(world, grid, moment)).astype(np.float32))
 
 
-def _spectra(world: World, moment: Moment, grid: GeoBox, _sky: Sky) -> Seen:
+def _spectra(world: World, moment: Moment, grid: GeoBox, _sky: Sky, air: Atmosphere) -> Seen:
     plumes = tuple(hyperspectral.leaking(grid, leak) for leak in moment.leaks)
-    return Seen(hyperspectral.observe(world, moment, grid, plumes).radiance)
+    return Seen(hyperspectral.observe(world, moment, grid, plumes, air=air).radiance)
 
 
 #: Instruments by name: the optical ones of `optical.SENSORS`, and all others.

@@ -15,6 +15,7 @@ import yaml
 from swath.errors import ConfigError, UnknownNameError
 from swath.simulate import events, weather
 from swath.simulate.annotations import TRUTHS
+from swath.simulate.atmosphere import Atmosphere
 from swath.simulate.hyperspectral import MASS_PER_PPM_M
 from swath.simulate.instruments import instrument
 from swath.simulate.layouts import LAYOUTS
@@ -35,12 +36,16 @@ class Shot:
         times: When, UTC.
         bounds: Where; by default the world.
         clouds: Share of the sky under cloud; None takes it from the weather of the day.
+        cirrus: Mean optical depth of cirrus.
+        haze: Aerosol optical depth at 550 nm.
     """
 
     sensor: str
     times: tuple[datetime, ...]
     bounds: Bounds | None = None
     clouds: float | None = 0.0
+    cirrus: float = 0.0
+    haze: float = Atmosphere.aerosol
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,9 @@ def read(config: WorldConfig | Path | str | Mapping[str, Any]) -> Request:
     Args:
         config: The name of a preset, a YAML file or a mapping: the settings of `WorldConfig`; `images`, a list of
             `sensor` (a name in `instruments.INSTRUMENTS`), `dates` (`YYYY-MM-DD` or `MM-DD` of the world's year, or
-            `{from, to, every}`), `clouds` (0..1 or `weather`) and `bounds`; `events`, a list of `kind` (`flood`,
-            `fire`, `earthquake`, `tornado`, `felling`, `leak`), `date` and their numbers; `truths` and `layouts`,
-            lists of names.
+            `{from, to, every}`), `clouds` (0..1 or `weather`), `cirrus` and `haze` (optical depths) and `bounds`;
+            `events`, a list of `kind` (`flood`, `fire`, `earthquake`, `tornado`, `felling`, `leak`), `date` and their
+            numbers; `truths` and `layouts`, lists of names.
 
     Raises:
         ConfigError: If a setting is unknown or cannot be used.
@@ -160,15 +165,26 @@ def shot(entry: object, settings: WorldConfig) -> Shot:
     """An entry of `images`."""
     if not isinstance(entry, Mapping) or "sensor" not in entry:
         raise ConfigError("A picture needs a sensor", got=entry, expected="`- {sensor: sentinel2_l2a, dates: [06-10]}`")
-    if strange := sorted(map(str, set(entry) - {"sensor", "dates", "bounds", "clouds"})):
-        raise ConfigError(
-            "A picture has no such setting", got=", ".join(strange), expected="sensor, dates, bounds, clouds"
-        )
+    known = ("sensor", "dates", "bounds", "clouds", "cirrus", "haze")
+    if strange := sorted(map(str, set(entry) - set(known))):
+        raise ConfigError("A picture has no such setting", got=", ".join(strange), expected=", ".join(known))
     instrument(str(entry["sensor"]))
     times = _times(entry.get("dates", "06-20"), settings)
     if not times:
         raise ConfigError("A picture has no dates", got=entry["dates"], expected="YYYY-MM-DD or MM-DD")
-    return Shot(str(entry["sensor"]), times, _bounds(entry.get("bounds"), settings), _clouds(entry.get("clouds", 0.0)))
+    depths = {name: _depth(name, entry[name]) for name in ("cirrus", "haze") if name in entry}
+    bounds, cover = _bounds(entry.get("bounds"), settings), _clouds(entry.get("clouds", 0.0))
+    return Shot(str(entry["sensor"]), times, bounds, cover, **depths)
+
+
+def _depth(name: str, value: Any) -> float:
+    try:
+        depth = float(value)
+    except (TypeError, ValueError):
+        depth = -1.0
+    if not 0 <= depth <= 3:
+        raise ConfigError(f"The {name} of a picture is out of range", got=value, expected="an optical depth of 0 to 3")
+    return depth
 
 
 def _clouds(value: object) -> float | None:

@@ -34,6 +34,7 @@ from swath.geo.stac import write_item
 from swath.simulate import landcover as lc
 from swath.simulate import requests, sar, truth, weather
 from swath.simulate.annotations import TRUTHS
+from swath.simulate.atmosphere import Atmosphere
 from swath.simulate.clouds import Sky
 from swath.simulate.instruments import instrument
 from swath.simulate.layouts import LAYOUTS
@@ -101,7 +102,7 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
     cloud = shot.clouds
     if cloud is None:
         cloud = float(weather.today(world, moment.time)["cloud"])
-    sky = Sky(cover=cloud)
+    sky, air = Sky(cover=cloud, cirrus=shot.cirrus), Atmosphere(aerosol=shot.haze)
     image, labels = output / "images" / shot.sensor / f"{name}.tif", output / "labels" / f"{name}.tif"
     files = {"image": image, "labels": labels}
     grid = sensor_grid(world, seeing.pixel, shot.bounds, seeing.origin)
@@ -111,7 +112,7 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
         given = np.zeros(2, bool)
 
         def look(part: GeoBox) -> np.ndarray:
-            seen = seeing.look(world, moment, part, sky)
+            seen = seeing.look(world, moment, part, sky, air)
             for number, mask in enumerate((seen.landcover, seen.clouds)):
                 if mask is not None:
                     masks[number][_within(grid, part)] = mask
@@ -127,7 +128,7 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
             return truth.landcover_mask(world, part, moment, seeing.fine)[None]
 
         write_raster(labels, grid, "uint8", 1, label, nodata=0, names=("landcover",), landcover=True)
-        if cloud > 0 and given[1]:
+        if (cloud > 0 or shot.cirrus > 0) and given[1]:
             files["clouds"] = output / "clouds" / f"{name}.tif"
             write_raster(files["clouds"], grid, "uint8", 1, lambda part: masks[1:][:, *_within(grid, part)])
     assets = {kind: path for kind, path in files.items() if kind != "image"}
