@@ -32,6 +32,8 @@ export function byId(id: string): HTMLElement {
 
 /** A labelled form control; the label stands before it. */
 export function field(label: string, control: HTMLElement): HTMLLabelElement {
+  // else the options of a select would be read as a part of its name
+  control.setAttribute("aria-label", label);
   return h("label", { class: "field" }, h("span", {}, label), control);
 }
 

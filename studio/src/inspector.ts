@@ -4,7 +4,7 @@ import { Marker } from "maplibre-gl";
 import { get, type Values } from "./api";
 import { button, byId, chart, field, h, notice, select, table } from "./dom";
 import { map } from "./map";
-import { changed, dated, onLayers, rasters } from "./state";
+import { changed, dated, layers, onLayers, rasters } from "./state";
 
 let marker: Marker | null = null;
 let timeBand = "";
@@ -56,7 +56,8 @@ function timeline(): void {
   const box = byId("timeline");
   const series = dated();
   if (series.length < 2) { box.hidden = true; return; }
-  const at = Math.max(0, series.findIndex((layer) => layer.visible));
+  // of several that are visible, the top one is seen
+  const at = Math.max(0, series.findIndex((layer) => layer === layers.find((one) => one.visible && series.includes(one))));
   if (!box.hidden && box.dataset.count === String(series.length)) {
     box.querySelector("output")!.textContent = series[at]!.facts!.date!.slice(0, 10);
     box.querySelector("input")!.value = String(at);

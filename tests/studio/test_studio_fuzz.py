@@ -15,7 +15,6 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
 
 from swath.studio.app import create_app  # noqa: E402
 
-
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -27,7 +26,7 @@ def test_no_request_makes_the_server_fail(served):
 
         @given(case=operation.as_strategy())
         @settings(
-            max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
         )
         def ask(case):
             case.call_and_validate(headers={"Host": "localhost"}, checks=CHECKS)

@@ -1,0 +1,276 @@
+"""The page in a real browser, through each job of a person, on real scenes.
+
+`SWATH_SHOTS=FOLDER` keeps screenshots.
+"""
+
+import os
+import shutil
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("fastapi", reason="the extra `studio` is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+import uvicorn  # noqa: E402
+
+from swath.studio.app import PAGE, create_app  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = Path(__file__).parents[2] / "studio" / "node_modules" / "axe-core" / "axe.min.js"
+SHOTS = os.environ.get("SWATH_SHOTS")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.data,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.skipif(not (PAGE / "index.html").is_file(), reason="the page is not built: npm run build in studio/"),
+]
+
+CLASSES = {1: "developed", 3: "herbaceous", 4: "shrubland", 5: "forest", 6: "water", 7: "sediment"}
+
+
+@pytest.fixture(scope="module")
+def place(data_folder, tmp_path_factory):
+    """A Landsat scene with labels, and four summers of NAIP."""
+    folder = tmp_path_factory.mktemp("browser") / "place"
+    (folder / "naip").mkdir(parents=True)
+    for path in (data_folder / "naip_same_place_4_years").glob("*.tif"):
+        shutil.copy(path, folder / "naip")
+    for path in (data_folder / "landsat7_nc_labels").iterdir():
+        if path.suffix not in (".md",):
+            shutil.copy(path, folder)
+    (folder / "broken.tif").write_bytes((folder / "landsat7_2000_6band.tif").read_bytes()[:5000])
+    description = {
+        "layers": {"image": {"files": "landsat7_2000_6band.tif", "sensor": "landsat7_dn",
+                             "bands": ["B1", "B2", "B3", "B4", "B5", "B7"]}},
+        "labels": {"files": "landsat96_polygons.shp", "attribute": "id"},
+        "classes": CLASSES, "ignore": [2],
+        "split": {"by": "block", "size": 1500, "buffer": 60, "fractions": [0.5, 0.2, 0.3], "seed": 0},
+    }  # fmt: skip
+    (folder / "data.yaml").write_text(yaml.safe_dump(description))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(place):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(create_app([place]), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    # software rendering: machines of tests have no display
+    arguments = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with playwright.sync_playwright() as made:
+        chromium = made.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser, address, **options):
+    """A page that logs no error."""
+    options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+    context = browser.new_context(**options)
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda m: errors.append(m.text) if m.type == "error" and "412" not in m.text else None)
+    page.goto(address)
+    page.get_by_role("tab", name="Layers").wait_for()
+    page.wait_for_timeout(800)
+    yield page
+    context.close()
+    assert errors == []
+
+
+def shot(page, name):
+    if SHOTS:
+        page.wait_for_timeout(900)
+        page.screenshot(path=f"{SHOTS}/{name}.png")
+
+
+def check_access(page):
+    """Axe finds no serious fault."""
+    if not AXE.is_file():
+        return
+    page.evaluate(AXE.read_text("utf-8"))  # the page's policy refuses added scripts
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    grave = [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found if v["impact"] in ("serious", "critical")]
+    assert grave == []
+
+
+def tab(page, name):
+    page.get_by_role("tab", name=name).click()
+
+
+def wait_for_job(page, count, seconds=150):
+    """Until `count` jobs are done; a job that fails fails the test."""
+    end = time.monotonic() + seconds
+    while page.locator(".job.done").count() < count:
+        assert not page.locator(".job.failed").count(), page.locator(".job.failed").inner_text()
+        assert time.monotonic() < end, page.locator(".jobs").inner_text()
+        page.wait_for_timeout(200)
+
+
+def test_look_at_scenes(browser, address):
+    with opened(browser, address) as page:
+        check_access(page)
+        assert "broken:" in page.locator("li.broken").inner_text()
+        page.get_by_role("button", name="landsat7_2000_6band.tif").click()
+        page.get_by_role("button", name="labels_1996.tif").click()
+        page.locator(".layer", has_text="labels_1996.tif").locator(".legend li").nth(5).wait_for()
+        shot(page, "layers")
+        page.get_by_role("button", name="Inspect the centre").click()
+        page.locator("#inspector table").first.wait_for()
+        assert page.locator("#inspector table").count() == 2
+        check_access(page)
+        page.locator("#inspector").get_by_role("button", name="Close").click()
+        card = page.locator(".layer", has_text="landsat7_2000_6band.tif")
+        card.get_by_text("Style", exact=True).click()
+        card.get_by_label("Shown as").select_option("3")
+        card.get_by_label("Red", exact=True).select_option("4")
+        card.get_by_role("button", name="Swipe").click()
+        page.get_by_label("Position of the swipe line").fill("30")
+        shot(page, "swipe")
+        card.get_by_role("button", name="End swipe").click()
+        with page.expect_download() as download:
+            card.get_by_role("link", name="Download").click()
+        assert download.value.suggested_filename == "landsat7_2000_6band.tif"
+
+
+def test_time_slider_and_curve(browser, address):
+    with opened(browser, address) as page:
+        page.get_by_role("button", name="naip", exact=False).first.click()
+        page.get_by_role("button", name="Add all 4 rasters").click()
+        slider = page.get_by_label("Date of the images shown")
+        page.locator("#timeline[data-count='4']").wait_for()
+        slider.fill("0")
+        assert page.locator("#timeline output").inner_text() == "2009-08-18"
+        slider.press("ArrowRight")
+        assert page.locator("#timeline output").inner_text() == "2012-07-31"
+        assert page.locator(".layer input[type=checkbox]:checked").count() == 1
+        page.get_by_role("button", name="Inspect the centre").click()
+        page.locator("#inspector .uplot").first.wait_for()
+        shot(page, "time")
+        check_access(page)
+
+
+def test_two_tabs_draw_labels(browser, address, place):
+    def draw(page, label, x):
+        tab(page, "Labels")
+        page.get_by_label("New class").fill(label)
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("button", name="Polygon").click()
+        for dx, dy in ((0, 0), (90, 0), (90, 80), (0, 80), (0, 0)):
+            page.mouse.move(x + dx, 300 + dy)
+            page.mouse.click(x + dx, 300 + dy)
+            page.wait_for_timeout(120)
+        page.get_by_text("1 labels, not saved").wait_for()
+
+    with opened(browser, address) as first, opened(browser, address) as second:
+        for page, label, x in ((first, "forest", 700), (second, "water", 900)):
+            page.get_by_role("button", name="landsat7_2000_6band.tif").click()
+            page.locator(".layer").wait_for()
+            page.wait_for_timeout(600)
+            draw(page, label, x)
+        first.get_by_role("button", name="Save", exact=True).click()
+        first.get_by_text("1 labels, saved in").wait_for()
+        shot(first, "labels")
+        check_access(first)
+        second.get_by_role("button", name="Save", exact=True).click()
+        second.get_by_text("changed by someone else").first.wait_for()
+        shot(second, "conflict")
+        second.get_by_role("button", name="Save mine under another name").click()
+        second.get_by_text("1 labels, saved in").wait_for()
+        assert len(list((place / "studio").glob("labels*.gpkg"))) == 2
+        first.get_by_role("button", name="Load", exact=True).click()
+        first.get_by_text("1 labels, saved in").wait_for()
+        first.get_by_label("Sensor").select_option("custom")
+        first.get_by_role("button", name="Describe").click()
+        first.get_by_text("Wrote place/studio/data.yaml").wait_for()
+
+
+def test_fit_predict_and_compare(browser, address):
+    with opened(browser, address) as page:
+        page.get_by_role("button", name="landsat7_2000_6band.tif").click()
+        page.get_by_role("button", name="labels_1996.tif").click()
+        page.locator(".layer").nth(1).wait_for()
+        tab(page, "Systems")
+        page.get_by_label("Search").fill("rice")
+        page.get_by_role("button", name="bhutan_rice").click()
+        page.get_by_role("heading", name="Fit").wait_for()
+        shot(page, "systems")
+        check_access(page)
+        page.get_by_label("Data (a YAML").fill("place/data.yaml")
+        page.get_by_label("Run", exact=True).fill("place/runs/first")
+        page.get_by_label("Epochs").fill("3")
+        page.get_by_label("Further options").fill("patch=16 batch=16 samples=256 accelerator=cpu")
+        page.get_by_role("button", name="Fit", exact=True).click()
+        wait_for_job(page, 1)
+        assert "swath fit bhutan_rice" in page.evaluate("fetch('api/jobs').then(r => r.json()).then(j => j[0].command)")
+        tab(page, "Runs")
+        page.get_by_role("button", name="Look again").click()
+        page.get_by_role("button", name="place/runs/first").click()
+        page.get_by_role("heading", name="Run first").wait_for()
+        shot(page, "run")
+        check_access(page)
+        for number, where in ((2, "all"), (3, "view")):
+            tab(page, "Runs")
+            page.get_by_label("Scene (a layer").select_option("place/landsat7_2000_6band.tif")
+            page.get_by_label("Where").select_option(where)
+            page.get_by_role("button", name="Predict", exact=True).click()
+            wait_for_job(page, number)
+        shot(page, "jobs")
+        check_access(page)
+        tab(page, "Layers")
+        page.locator(".layer").nth(3).wait_for()
+        shot(page, "predicted")
+        tab(page, "Runs")
+        form = page.get_by_role("region", name="Compare two maps")
+        options = form.get_by_label("First map").locator("option").all_inner_texts()
+        made = [name for name in options if name.startswith("first-")]
+        assert len(made) == 2
+        form.get_by_label("First map").select_option(label=made[0])
+        form.get_by_label("Second map").select_option(label=made[1])
+        form.get_by_role("button", name="Compare").click()
+        form.get_by_text("They agree on").wait_for()
+        shot(page, "compare")
+        check_access(page)
+
+
+@pytest.mark.parametrize(("name", "size"), [("phone", (390, 844)), ("wide", (3840, 2160))])
+def test_sizes_and_darkness(browser, address, name, size):
+    with opened(browser, address, viewport={"width": size[0], "height": size[1]}, color_scheme="dark") as page:
+        page.get_by_role("button", name="landsat7_2000_6band.tif").click()
+        page.locator(".layer").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        shot(page, name)
+        for each in ("Runs", "Systems", "Jobs", "Labels"):
+            tab(page, each)
+            check_access(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_by_keyboard_alone(browser, address):
+    with opened(browser, address) as page:
+        page.get_by_role("tab", name="Layers").focus()
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.textContent") == "Runs"
+        assert page.get_by_role("heading", name="Runs", exact=True).is_visible()
+        page.keyboard.press("ArrowLeft")
+        page.get_by_role("button", name="landsat7_2000_6band.tif").focus()
+        page.keyboard.press("Enter")
+        page.locator(".layer").wait_for()
