@@ -103,7 +103,6 @@ def test_published_tiles(tmp_path: Path) -> None:
     ],
     ids=lambda value: None,
 )
-@pytest.mark.filterwarnings("ignore:All-NaN")
 def test_what_cannot_be_used(tmp_path: Path, change: dict, error: type, words: str) -> None:
     with pytest.raises(error, match=words):
         read_picture("VIS", Picture(write(tmp_path / "a.fits", **change)))

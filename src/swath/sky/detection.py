@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import ndimage
 
 from swath.errors import RunError
-from swath.sky.mosaics import Mosaic
+from swath.sky.mosaics import Mosaic, mean
 from swath.sky.packages import extractor
 from swath.sky.spread import fwhm
 
@@ -76,17 +76,10 @@ def without_background(mosaic: Mosaic, *, mesh: int = 64) -> Mosaic:
 def stack(mosaics: Sequence[Mosaic]) -> Mosaic:
     """The mean of bands on one grid, weighted by inverse variance: the picture of a flat spectrum.
 
-    The point spread is that of the widest band; a pixel is bad where no band has it.
+    The point spread is that of the widest band.
     """
-    weights = [np.where(m.bad, 0, 1 / m.rms.astype(np.float64) ** 2) for m in mosaics]
-    total = np.sum(weights, axis=0)
-    bad = total == 0
-    safe = np.where(bad, 1, total)
-    values = np.sum([w * m.values for w, m in zip(weights, mosaics, strict=True)], axis=0) / safe
-    rms = np.where(bad, np.median(mosaics[0].rms), 1 / np.sqrt(safe))
     widest = max((m.psf_at(*(n / 2 for n in m.values.shape)) for m in mosaics), key=fwhm)
-    name = "+".join(m.band for m in mosaics)
-    return Mosaic(name, values.astype(np.float32), rms.astype(np.float32), bad, widest, mosaics[0].wcs)
+    return replace(mean(mosaics, widest), band="+".join(m.band for m in mosaics))
 
 
 def detect(

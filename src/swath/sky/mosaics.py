@@ -104,7 +104,7 @@ def make_mosaic(
     if unusable.any():
         raise DataError(
             f"The noise of {band} is not positive",
-            got=f"{int(unusable.sum())} pixels, the least {np.nanmin(rms):.4g}",
+            got=f"{int(unusable.sum())} pixels, the least {np.min(rms):.4g}",
             expected="a positive standard deviation wherever the flag map is 0",
             fix="A weight of 0 means no data; negative weights and NaN have no meaning",
         )
@@ -222,19 +222,25 @@ def coadd(mosaics: Sequence[Mosaic]) -> Mosaic:
     first = mosaics[0]
     if not all(same_grid(first, m) for m in mosaics):
         raise GridError("Pictures to be joined lie on several grids", fix="Bring them over first")
+    stamps = [m.psf_at(*(n / 2 for n in m.values.shape)) for m in mosaics]
+    weights = [float(np.mean(1 / m.rms.astype(np.float64) ** 2)) for m in mosaics]
+    return mean(mosaics, _mean_spread(stamps, weights))
+
+
+def mean(mosaics: Sequence[Mosaic], psf: np.ndarray) -> Mosaic:
+    """The mean of mosaics on one grid, weighted by inverse variance; a pixel is bad where none has it.
+
+    Args:
+        mosaics: Of the same shape.
+        psf: Point spread of the mean.
+    """
     weights = [np.where(m.bad, 0, 1 / m.rms.astype(np.float64) ** 2) for m in mosaics]
     total = np.sum(weights, axis=0)
     bad = total == 0
     safe = np.where(bad, 1, total)
     values = np.sum([w * m.values for w, m in zip(weights, mosaics, strict=True)], axis=0) / safe
-    rms = np.where(bad, np.median(first.rms), 1 / np.sqrt(safe))
-    return replace(
-        first,
-        values=values.astype(np.float32),
-        rms=rms.astype(np.float32),
-        bad=bad,
-        psf=_mean_spread([m.psf_at(*(s / 2 for s in m.values.shape)) for m in mosaics], [w.mean() for w in weights]),
-    )
+    rms = np.where(bad, np.median(mosaics[0].rms), 1 / np.sqrt(safe))
+    return replace(mosaics[0], values=values.astype(np.float32), rms=rms.astype(np.float32), bad=bad, psf=psf)
 
 
 def _mean_spread(stamps: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
