@@ -50,9 +50,9 @@ class Bench:
         self._data, self._quick, self._repeats, self._patience = data, quick, repeats, patience
         self._edge = 1024 if quick else 4096
 
-    def measure(self, part: str) -> dict[str, dict[str, Trials]]:
-        """Trials of each work of a part."""
-        return dict(getattr(self, f"_{part}")())
+    def measure(self, part: str) -> Measured:
+        """Trials of each work of a part, one after the other."""
+        return getattr(self, f"_{part}")()
 
     def _turns(self, contestants: Mapping[str, Callable[[], Run]], repeats: int | None = None) -> dict[str, Trials]:
         return in_turns(contestants, repeats or self._repeats, self._patience)
@@ -156,13 +156,10 @@ def main(arguments: list[str] | None = None) -> None:
         data, options.quick, 1 if options.quick else options.repeats, Patience(0 if options.quick else options.patience)
     )
     for part in parts:
-        facts = machine() | {"packages": versions()}
-        trials = bench.measure(part)
-        kept[part] = {
-            "machine": facts,
-            "trials": {work: {n: asdict(t) for n, t in found.items()} for work, found in trials.items()},
-        }
-        file.write_text(json.dumps(kept, indent=1))
+        kept[part] = {"machine": machine() | {"packages": versions()}, "trials": {}}
+        for work, trials in bench.measure(part):
+            kept[part]["trials"][work] = {name: asdict(t) for name, t in trials.items()}
+            file.write_text(json.dumps(kept, indent=1))
     text = report(kept)
     works = {part: results.trials_of(found["trials"]) for part, found in kept.items()}
     (options.output / "results.md").write_text(text + "\n", "utf-8")
