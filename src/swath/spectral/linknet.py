@@ -97,7 +97,7 @@ def segmentation(network: Literal["linknet", "unet"] = "linknet") -> Segmentatio
 
     sizes = {"in_channels": len(PRODUCT), "classes": 2, "encoder_weights": None}
     if network == "linknet":
-        net = smp.Linknet("tu-mobilenetv3_small_minimal_100", **sizes)
+        net = smp.Linknet("tu-tf_mobilenetv3_small_minimal_100", **sizes)
     elif network == "unet":
         net = smp.Unet("mobilenet_v2", **sizes)
     else:
