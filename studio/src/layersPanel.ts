@@ -23,7 +23,7 @@ export function layersPanel(about: About, openRun: (path: string) => void): HTML
     files.replaceChildren(
       h("nav", { class: "crumbs", "aria-label": "Folder" }, ...crumbs.flatMap((crumb, i) => (i ? [" / ", crumb] : [crumb]))),
       list,
-      found.entries.length ? null! : h("p", { class: "quiet" }, "Nothing that Studio shows lies in this folder."),
+      found.entries.length ? "" : h("p", { class: "quiet" }, "Nothing that Studio shows lies in this folder."),
       images.length > 1 ? button(`Add all ${images.length} rasters`, async () => { for (const image of images.slice(0, 60)) await addRaster(image.path); }) : "",
     );
     if (found.cut) files.append(h("p", { class: "quiet" }, "The folder holds more; only its first 2,000 entries are listed."));

@@ -6,6 +6,7 @@ import argparse
 import secrets
 import socket
 import threading
+import warnings
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace) -> None:
         if error.name and error.name.split(".")[0] == "swath":
             raise
         raise MissingExtraError(error.name or "fastapi", "studio") from error
+    # NAIP and others mark an infrared band as alpha and have a nodata value too; the nodata value counts.
+    warnings.filterwarnings("ignore", message="The dataset's nodata attribute is shadowing the alpha band")
     token = options.token or (None if options.host in _LOOPBACK else secrets.token_urlsafe(24))
     app = create_app(options.folders or [Path()], token)
     listening = _listen(options.host, options.port)
