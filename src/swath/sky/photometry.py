@@ -13,7 +13,7 @@ from swath.sky.packages import extractor
 from swath.sky.spread import convolved, fwhm, matching_kernel
 
 #: Flags of a measurement, to be added.
-FLAW, BLENDED, SATURATED, EDGE, NEAR_STAR = 1, 2, 4, 8, 16
+FLAW, BLENDED, EDGE, NEAR_STAR = 1, 2, 8, 16
 
 
 class Fluxes(NamedTuple):
