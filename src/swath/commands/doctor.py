@@ -16,6 +16,9 @@ _EXTRAS = {
     "zonal": "exactextract",
     "remote": "pystac_client",
     "dask": "distributed",
+    "methane": "h5py",
+    "sky": "astropy",
+    "studio": "fastapi",
 }
 
 
