@@ -2,16 +2,20 @@
 
 import io
 import math
+import shutil
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 from pyproj import Transformer
 
+import tiny
 from studio_place import tile_of
 
 pytest.importorskip("fastapi", reason="the extra `studio` is not installed")
 
+GRID = tiny.grid(64, 64, tiny.UTM33, 10.0)
 FIELD, FOREST = (200, 30, 40, 255), (20, 160, 60, 255)
 
 
@@ -189,3 +193,17 @@ def test_download_is_the_file(client, served):
     answer = client.get("/api/download", params={"path": "place/first.tif"})
     assert answer.content == (served / "first.tif").read_bytes()
     assert "attachment" in answer.headers["content-disposition"]
+
+
+def test_a_band_marked_as_alpha_has_values_too(client, served):
+    from rasterio.enums import ColorInterp
+
+    kinds = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+    values = np.arange(1, 5, dtype=np.uint8)[:, None, None] * np.ones((4, 64, 64), np.uint8)
+    path = tiny.write_raster(served / "later" / "infrared.tif", values, GRID)
+    with rasterio.open(path, "r+") as raster:
+        raster.colorinterp = kinds
+    lon, lat = lonlat(30, 20)
+    found = client.get("/api/values", params={"lon": lon, "lat": lat, "path": "place/later/infrared.tif"}).json()
+    assert [band["value"] for band in found[0]["bands"]] == [1, 2, 3, 4]
+    shutil.rmtree(served / "later")

@@ -23,7 +23,8 @@ def values_at(path: Path, lon: float, lat: float) -> dict[str, Any] | None:
     """
     facts = describe(path)
     try:
-        point = reader(path).point(lon, lat)
+        # all by number: a band that is marked as alpha would be left out
+        point = reader(path).point(lon, lat, indexes=tuple(band["index"] for band in facts["bands"]))
     except PointOutsideBounds:
         return None
     except (RasterioError, OSError) as error:
