@@ -18,7 +18,7 @@ from swath.spectral.ratio import band_ratio
 
 @pytest.mark.data
 def test_filters_beat_the_band_ratio_over_jasper_ridge(data_folder: Path, tmp_path: Path):
-    """AVIRIS of the nineties, 10,000 pixels: a plume of 12,000 ppm m at its core, much of it over water and wood."""
+    """AVIRIS of the nineties, 10,000 pixels: a plume of 12,000 ppm m at its core."""
     pytest.importorskip("onboard_methane_detection")
     found = loadmat(data_folder / "hyperspectral_unmixing" / "jasperRidge2_R198.mat")
     nm = np.linspace(380, 2500, 224)[found["SlectBands"].ravel().astype(int) - 1]
