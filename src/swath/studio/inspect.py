@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pyproj import Transformer
 from rasterio.errors import RasterioError
-from rio_tiler.errors import PointOutsideBounds
+from rasterio.windows import Window
 
 from swath.errors import ReadError
 from swath.studio.layers import describe
@@ -22,27 +22,29 @@ def values_at(path: Path, lon: float, lat: float) -> dict[str, Any] | None:
         ReadError: If it cannot be read.
     """
     facts = describe(path)
+    raster: Any = reader(path).dataset
     try:
-        # all by number: a band that is marked as alpha would be left out
-        point = reader(path).point(lon, lat, indexes=tuple(band["index"] for band in facts["bands"]))
-    except PointOutsideBounds:
-        return None
+        x, y = Transformer.from_crs("EPSG:4326", raster.crs, always_xy=True).transform(lon, lat)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return None
+        row, col = map(math.floor, raster.index(x, y, op=float))
+        if not (0 <= row < raster.height and 0 <= col < raster.width):
+            return None
+        # not masked: a band that is marked as alpha, as infrared bands are, would hide the others
+        stored = raster.read(window=Window(col, row, 1, 1))[:, 0, 0].tolist()
     except (RasterioError, OSError) as error:
         raise ReadError(f"{path.name} cannot be read there", got=error) from error
+    valid = [value != nodata for value, nodata in zip(stored, raster.nodatavals, strict=True)]
     names = {entry["code"]: entry["name"] for entry in facts["classes"] or ()}
     values = [
         {
             **{key: band[key] for key in ("name", "unit", "wavelength")},
-            "value": _physical(stored, valid, band),
-            **({"class": names.get(int(stored))} if names and valid else {}),
+            "value": _physical(value, known, band),
+            **({"class": names.get(int(value))} if names and known else {}),
         }
-        for band, stored, valid in zip(facts["bands"], point.data.tolist(), _valid(point.array.mask), strict=True)
+        for band, value, known in zip(facts["bands"], stored, valid, strict=True)
     ]
     return {"path": path.name, "date": facts["date"], "bands": values}
-
-
-def _valid(mask: Any) -> Sequence[bool]:
-    return [not hidden for hidden in mask.tolist()]
 
 
 def _physical(stored: float, valid: bool, band: dict[str, Any]) -> float | None:
