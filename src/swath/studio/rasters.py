@@ -13,6 +13,7 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
+from rio_tiler.errors import NoOverviewWarning
 from rio_tiler.io import Reader
 
 from swath.errors import ReadError
@@ -70,7 +71,9 @@ def reader(path: Path) -> Reader:
         raster = WarpedVRT(
             raster, src_transform=place, transform=place, height=raster.height, width=raster.width, **_PICTURE
         )
-    kept[key] = Reader(str(path), dataset=raster)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoOverviewWarning)  # `layers` says from which zoom on it is shown
+        kept[key] = Reader(str(path), dataset=raster)
     if len(kept) > _KEPT:
         _, old = kept.popitem(last=False)
         old.dataset.close()
