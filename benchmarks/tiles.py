@@ -121,7 +121,7 @@ def measure(size: int, seconds: float) -> dict[str, float]:
             opening = seconds_of(
                 lambda: client.get("/api/layer", params={"path": "scene/large.tif"}).raise_for_status()
             )
-            first = tiles_of(path, 8)[0] if tiles_of(path, 8) else tiles_of(path, 9)[0]
+            first = next(found[0] for zoom in range(8, ZOOM + 1) if (found := tiles_of(path, zoom)))
             url = "/api/tiles/{}/{}/{}".format(*first)
             tile = seconds_of(lambda: client.get(url, params={"path": "scene/large.tif"}).raise_for_status())
         tiles = tiles_of(path)
