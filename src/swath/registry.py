@@ -102,6 +102,13 @@ def builder(name: str) -> Callable[..., Task]:
     return _builders[path.stem]
 
 
+def task_class(name: str) -> type[Task]:
+    """Class of the task that a system's builder makes, without making it."""
+    build = builder(name)
+    announced = inspect.signature(build).return_annotation
+    return build.__globals__[announced] if isinstance(announced, str) else announced
+
+
 def create(name: str, **options: Any) -> Task:
     """Make the task of a system.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swath import registry
-from swath.commands.parsing import add_options, underscored
+from swath.commands.parsing import add_builder_options, add_options, underscored
 from swath.commands.printing import print_json, print_scores
 from swath.errors import RunError
 
@@ -34,13 +34,13 @@ def predict(words: Sequence[str]) -> int:
     """Run `swath predict` with the words after the verb; returns the exit status."""
     if not words or words[0].startswith("-"):
         return _tell(PREDICT_USAGE, words)
-    task = _task(words[0])
-    parser = _parser("predict", words[0])
+    parser, kind, make = _begin("predict", words[0])
     parser.add_argument("source", metavar="SOURCE", nargs="+", help="what to apply it to")
     parser.add_argument("-o", "--output", type=str, required=True, help="the main product; others stand beside it")
     parser.add_argument("--crs", type=str, help="CRS of rasters that lack one; 'none' for pixel coordinates")
-    names = add_options(parser, type(task), "predict", skip=("provenance",))
+    names = add_options(parser, kind, "predict", skip=("provenance",))
     found = parser.parse_args(underscored(words[1:]))
+    task: Any = make(found)
     source = task.open_source(found.source, found.crs)
     written = task.predict(source, Path(found.output), **{name: found[name] for name in names})
     if found.json:
@@ -54,11 +54,11 @@ def score(words: Sequence[str]) -> int:
     """Run `swath score` with the words after the verb; returns the exit status."""
     if not words or words[0].startswith("-"):
         return _tell(SCORE_USAGE, words)
-    task = _task(words[0])
-    parser = _parser("score", words[0])
+    parser, kind, make = _begin("score", words[0])
     parser.add_argument("data", type=str, metavar="DATA", help="labelled data")
-    names = add_options(parser, type(task), "score")
+    names = add_options(parser, kind, "score")
     found = parser.parse_args(underscored(words[1:]))
+    task: Any = make(found)
     scores = task.score(task.open_data(found.data), **{name: found[name] for name in names})
     if Path(words[0]).is_dir():
         scores.save(Path(words[0]) / f"scores-{scores.part}.json")
@@ -74,24 +74,23 @@ def _tell(usage: str, words: Sequence[str]) -> int:
     return 0 if words[:1] in (["-h"], ["--help"]) else 2
 
 
-def _parser(verb: str, run: str) -> ArgumentParser:
+def _begin(verb: str, name: str) -> tuple[ArgumentParser, type[Task], Callable[[Any], Task]]:
+    """A parser, the class of the task that `name` is, and what makes it of the words that were parsed."""
     from jsonargparse import ArgumentParser
 
-    parser = ArgumentParser(prog=f"swath {verb} {run}", exit_on_error=True)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser
-
-
-def _task(name: str) -> Any:
     from swath.tasks.task import Task
 
+    parser = ArgumentParser(prog=f"swath {verb} {name}")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     if Path(name).exists() or name not in registry.names():
-        return Task.load(Path(name))
-    task: Task = registry.create(name)
-    if task.trained:
+        task = Task.load(Path(name))
+        return parser, type(task), lambda _: task
+    kind = registry.task_class(name)
+    if kind.trained:
         raise RunError(
             f"{name} must be trained before it can be applied",
             expected="the folder of a run",
             fix=f"Run `swath fit {name} DATA -o RUN` first",
         )
-    return task
+    options = add_builder_options(parser, name)
+    return parser, kind, lambda found: registry.create(name, **{option: found[option] for option in options})

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import yaml
 
 from swath import registry
-from swath.commands.parsing import add_options, underscored
+from swath.commands.parsing import FROM_DATA, add_builder_options, add_options, underscored
 from swath.errors import ConfigError
 from swath.files import write_text
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
-#: What the data say; never asked for on the command line.
-_FROM_DATA = {"bands", "classes"}
 _USAGE = """usage: swath fit SYSTEM DATA -o RUN [options]
        swath fit CONFIG.yaml -o RUN [options]
 
@@ -59,7 +57,7 @@ def option_table(system: str) -> list[dict[str, Any]]:
         {
             "name": p.name,
             "type": str(p.annotation),
-            "default": "from the data" if p.name in _FROM_DATA else None if p.default is p.empty else p.default,
+            "default": "from the data" if p.name in FROM_DATA else None if p.default is p.empty else p.default,
         }
         for p in signature.parameters.values()
     ]
@@ -78,14 +76,14 @@ class _Options:
 
 def _task_and_data(system: str, options: _Options) -> tuple[Any, Any]:
     """The task, and what it learns from; a builder that asks for bands or classes gets those of the data."""
-    if _has_recipe(_task_class(system)):
+    if _has_recipe(registry.task_class(system)):
         import torch
 
         from swath.data.buffers import keep_freed_memory
 
         keep_freed_memory()
         torch.manual_seed(options.fit["seed"])  # the builder draws the first weights
-    wanted = _FROM_DATA & set(inspect.signature(registry.builder(system)).parameters)
+    wanted = FROM_DATA & set(inspect.signature(registry.builder(system)).parameters)
     if not wanted:
         task = registry.create(system, **options.builder)
         return task, task.open_data(options.data)
@@ -104,8 +102,8 @@ def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> _Opt
     parser = ArgumentParser(prog=f"swath fit {system}", description=registry.card(system).title)
     parser.add_argument("data", type=str, help="a YAML of your own data, or a folder in the published layout")
     parser.add_argument("-o", "--output", type=str, required=True, help="the folder of the run")
-    parser.add_function_arguments(registry.builder(system), skip=set(_FROM_DATA))
-    task = _task_class(system)
+    builder_options = add_builder_options(parser, system)
+    task = registry.task_class(system)
     fit_options = add_options(parser, task, "fit", skip=("recipe", "callbacks"))
     recipe_options = _add_recipe(parser) if _has_recipe(task) else []
     known = {action.dest for action in parser._actions}
@@ -119,7 +117,6 @@ def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> _Opt
     if "data" in described and (not words or words[0].startswith("-")):
         words = [described["data"], *words]
     found = parser.parse_args(underscored(words)).as_dict()
-    builder_options = sorted(set(inspect.signature(registry.builder(system)).parameters) - _FROM_DATA)
     return _Options(
         found["data"],
         found["output"],
@@ -127,12 +124,6 @@ def _parse(system: str, described: dict[str, Any], words: Sequence[str]) -> _Opt
         {name: found[name] for name in fit_options},
         {name: found[name] for name in recipe_options if found[name] is not None},
     )
-
-
-def _task_class(system: str) -> type:
-    builder = registry.builder(system)
-    named = inspect.signature(builder).return_annotation
-    return builder.__globals__[named] if isinstance(named, str) else named
 
 
 def _has_recipe(task: type) -> bool:

@@ -6,8 +6,21 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
+from swath import registry
+
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
+
+
+#: What the data say; never asked for on the command line.
+FROM_DATA = frozenset({"bands", "classes"})
+
+
+def add_builder_options(parser: ArgumentParser, system: str) -> list[str]:
+    """Add the options of a system's builder that data do not decide; returns their names."""
+    builder = registry.builder(system)
+    parser.add_function_arguments(builder, skip=set(FROM_DATA))
+    return sorted(set(inspect.signature(builder).parameters) - FROM_DATA)
 
 
 def add_options(parser: ArgumentParser, owner: type, method: str, skip: Sequence[str] = ()) -> list[str]:
