@@ -149,7 +149,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
     os.environ.setdefault("GDAL_CACHEMAX", "128")
     data = options.data or options.output / "data"
-    data.mkdir(parents=True, exist_ok=True)
+    for folder in (options.output, data):
+        folder.mkdir(parents=True, exist_ok=True)
     file = options.output / "results.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     bench = Bench(
