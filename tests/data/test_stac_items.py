@@ -87,6 +87,18 @@ def test_items_are_read_from_a_server(folder):
         assert len(items_of(f"{url}/catalog.json")) == 3
 
 
+@pytest.mark.parametrize("form", ["{path}", "file://{path}", "/vsizip/{path}", "/vsicurl/file://{path}"])
+def test_an_item_from_elsewhere_opens_no_file_of_this_machine(folder, tmp_path, form):
+    secret = tiny.write_raster(tmp_path / "secret.tif", np.ones((1, 4, 4), np.uint8), tiny.grid(4, 4))
+    item = pystac.Item.from_file(str(folder / "item0" / "item0.json"))
+    for asset in item.assets.values():
+        asset.href = form.format(path=secret)
+    item.remove_links("root")
+    item.save_object(include_self_link=False, dest_href=str(tmp_path / "item.json"))
+    with faulty_server.serving(tmp_path) as (url, _), pytest.raises(ReadError):
+        item_source(f"{url}/item.json", BANDS)
+
+
 def test_descriptions_and_command_lines_name_items(folder, tmp_path):
     layer = {"files": str(folder / "item{n}" / "item*.json"), "sensor": "sentinel2_l2a", "bands": ["B04", "B08"]}
     (tmp_path / "data.yaml").write_text(yaml.safe_dump({"layers": {"image": {**layer, "offset": 0}}}))

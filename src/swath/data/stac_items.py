@@ -195,7 +195,12 @@ def _is_raster(asset: pystac.Asset) -> bool:
 
 
 def _address(asset: pystac.Asset) -> str:
-    return asset.get_absolute_href() or asset.href
+    """Where an asset is; an item from elsewhere may not name files of this machine."""
+    address = asset.get_absolute_href() or asset.href
+    home = asset.owner.get_self_href() if asset.owner is not None else None
+    if home is not None and is_remote(home) and not is_remote(address):
+        raise ReadError(f"The STAC item {home} names a file of this machine", got=address, expected="a URL")
+    return address
 
 
 def _asset(assets: Mapping[str, pystac.Asset], band: Band, item: str) -> pystac.Asset:
