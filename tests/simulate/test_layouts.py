@@ -7,8 +7,9 @@ from rasterio import features
 from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
 from swath.data.readers.dubai import read_dubai
 from swath.data.readers.landcover_ai import read_landcover_ai
+from swath.data.readers.methane_onboard import read_methane_onboard
 from swath.geo.windows import whole
-from swath.simulate import layouts, rice, truth
+from swath.simulate import layouts, rice, starcop, truth
 from swath.simulate.world import make_world
 
 
@@ -73,3 +74,21 @@ def test_bhutan_rice(tmp_path):
     if counts[1]:
         ndvi = [(columns[:, k + 3] - columns[:, k]) / (columns[:, k + 3] + columns[:, k]) for k in (0, 4)]
         assert ndvi[1][labels == 1].mean() > ndvi[0][labels == 1].mean() + 0.2
+
+
+def test_methane_onboard(place, tmp_path):
+    starcop.methane_onboard(place, tmp_path, scenes=3, edge=48)
+    found = read_methane_onboard(tmp_path)
+    assert [scene.id for scene in found if scene.part == "test"] == ["sim_flight2_r0"]
+    shares = [(scene.labels.read(scene.grid) == 1).mean() for scene in found]
+    assert shares[0] > 0.01
+    assert shares[1] == 0
+    cube = found[0].layers["cube"]
+    values, valid = cube.read(whole(found[0].grid.shape))
+    assert valid.all()
+    assert cube.bands[0].wavelength == 2122
+    plume = found[0].labels.read(found[0].grid) == 1
+    # methane absorbs around 2350 nm and not at 2130 nm
+    seen = dict(zip((band.wavelength for band in cube.bands), values, strict=True))
+    ratio = seen[2354] / seen[2130]
+    assert np.median(ratio[plume]) < np.median(ratio[~plume])

@@ -18,6 +18,7 @@ from swath.simulate.optical import SENSORS, observe, sensor_grid
 from swath.simulate.painting import paint
 from swath.simulate.rasters import write_raster
 from swath.simulate.rice import bhutan_rice
+from swath.simulate.starcop import methane_onboard
 from swath.simulate.world import World
 
 #: Code in LandCover.ai of each land-cover code: background, building 1, woodland 2, water 3, road 4.
@@ -113,4 +114,5 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "landcover_ai": landcover_ai,
     "dubai": dubai,
     "bhutan_rice": bhutan_rice,
+    "methane_onboard": methane_onboard,
 }
