@@ -15,7 +15,7 @@ from swath.simulate.optical import sensor_grid
 from swath.simulate.world import World
 
 #: Pixels of the airborne spectrometer, metres, and the window of methane that it sends, nm.
-_PIXEL, _STEP, _WINDOW = 10.0, 8.0, (2122.0, 2490.0)
+_PIXEL, _STEP, _WINDOW = 10.0, 7.0, (2122.0, 2490.0)
 #: Column that the label calls a plume, ppm m, and the emission of the leaks, kg/h.
 _LABELLED, _RATE = 500.0, 4000.0
 
