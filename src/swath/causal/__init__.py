@@ -1,0 +1,1 @@
+"""Causal effects with images: units, chips, propensities, estimators, heterogeneity, ranking and transport."""
