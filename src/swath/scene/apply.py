@@ -104,7 +104,7 @@ def apply(
         )
     plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch, blend)
     report = Report(tiles=len(plan.tiling))
-    chosen, report.agreement = choose_precision(model, scene, plan, precision, device)
+    model, chosen, report.agreement = choose_precision(model, scene, plan, precision, device)
     work = {
         "outputs": [[str(o.path), list(o.band_names), str(o.dtype)] for o in outputs],
         "precision": chosen,

@@ -125,16 +125,16 @@ def finished_rows(
 @torch.inference_mode()
 def run(model: Model, batch: Mapping[str, Any], device: str, precision: Literal["fp32", "bf16"]) -> Tensor:
     """Scores `[B, K, height, width]`, float32, of one batch, on `device`."""
-    moved = {key: _move(value, device) for key, value in batch.items()}
+    moved = move(batch, device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16"):
         return model(moved).float()
 
 
-def _move(value: Any, device: str) -> Any:
+def move(value: Any, device: str) -> Any:
+    """A tensor, or all of a mapping, on a device; images in the layout in which convolutions are faster."""
     if isinstance(value, Mapping):
-        return {key: _move(item, device) for key, item in value.items()}
+        return {key: move(item, device) for key, item in value.items()}
     moved = value.to(device, non_blocking=True)
-    # Convolutions on this layout are faster; elsewhere it changes nothing.
     return moved.contiguous(memory_format=torch.channels_last) if moved.ndim == 4 else moved
 
 
