@@ -11,6 +11,7 @@ from shapely.geometry import box, mapping
 
 import faulty_server
 import tiny
+from stac_api import serving_api
 from swath.data.config import load_data
 from swath.data.scene_words import open_scene
 from swath.data.stac_items import item_collection, item_scene, item_source, items_of
@@ -85,6 +86,24 @@ def test_items_are_read_from_a_server(folder):
         faults.failing = 1
         assert first_values(item_source(f"{url}/item2/item2.json", BANDS)) == [2010, 2003]
         assert len(items_of(f"{url}/catalog.json")) == 3
+
+
+def test_an_api_is_searched_page_by_page(folder):
+    items = [pystac.Item.from_file(str(folder / f"item{n}" / f"item{n}.json")).to_dict() for n in range(3)]
+    with serving_api(items) as (url, searches):
+        assert [item.id for item in items_of(url)] == ["item0", "item1", "item2"]
+        assert len(searches) == 3
+        assert [item.id for item in items_of(url, bbox=(16.2, 45.2, 17.1, 45.3))] == ["item1", "item2"]
+        february = (datetime(2020, 2, 1, tzinfo=UTC), datetime(2020, 2, 28, tzinfo=UTC))
+        assert [item.id for item in items_of(url, between=february)] == ["item1"]
+        assert [item.id for item in items_of(url, limit=2)] == ["item0", "item1"]
+        with pytest.raises(DataError, match="No item of"):
+            items_of(url, collections=["other"])
+
+
+def test_a_search_that_the_api_refuses_is_told(folder):
+    with serving_api([], broken=True) as (url, _), pytest.raises(ReadError, match="no such filter"):
+        items_of(url)
 
 
 @pytest.mark.parametrize("form", ["{path}", "file://{path}", "/vsizip/{path}", "/vsicurl/file://{path}"])
