@@ -21,7 +21,7 @@ def scene_of(path):
 
 
 def applied(model, scene, path, **options):
-    return apply(model, scene, [outputs.values(path, ("a",), "1")], tile=64, progress=False, **options)
+    return apply(model, scene, [outputs.values(path, ("a",), "1")], progress=False, **{"tile": 64, **options})
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_damaged_block_is_named_or_left_out_and_listed(path, tmp_path):
     with pytest.raises(ReadError, match=r"scene\.tif is damaged in.*block 1, 2"):
         applied(slow_identity, scene_of(path), tmp_path / "a.tif")
     assert not (tmp_path / "a.tif").exists()
-    report = applied(slow_identity, scene_of(path), tmp_path / "a.tif", on_error="skip", overlap=0.0)
+    report = applied(slow_identity, scene_of(path), tmp_path / "a.tif", on_error="skip", tile=256)
     assert len(report.skipped) == 1
     with rasterio.open(tmp_path / "a.tif") as made:
         valid = made.read_masks(1) > 0

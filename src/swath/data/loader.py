@@ -18,7 +18,7 @@ from swath.data.buffers import take
 from swath.data.classes import IGNORE
 from swath.data.samplers import Place, Places, Sampler
 from swath.data.scenes import Collection
-from swath.data.sources import Source
+from swath.data.sources import Source, read_around
 from swath.data.warped import on_grid
 from swath.errors import ConfigError, MissingExtraError, ReadError, SwathError
 from swath.geo.grids import shape_of, window_grid
@@ -27,6 +27,7 @@ from swath.sensors.bands import Bands
 
 #: What torch collates; see contract 3 in docs/design.md.
 Batch = dict[str, Any]
+Read = Callable[[Source, Window], tuple[np.ndarray, np.ndarray]]
 #: Patches of up to `_SMALL` pixels a side cut their labels from squares of `_SQUARE` pixels, of which `_KEPT` are kept
 #: (64 MiB): to rasterise or warp the labels of each would take longer than all else.
 _SMALL, _SQUARE, _KEPT = 64, 256, 512
@@ -34,7 +35,7 @@ _SMALL, _SQUARE, _KEPT = 64, 256, 512
 
 @dataclass(frozen=True)
 class Skipped:
-    """A patch that could not be read and stands in its batch as invalid.
+    """A patch that could not be read as a whole; what is damaged stands in its batch as invalid.
 
     Attributes:
         scene: Id of the scene.
@@ -71,7 +72,8 @@ class Batches:
         rank: Number of this process, of `world`.
         world: Number of processes.
         augment: Applied to each batch, in the thread that iterates.
-        on_error: Whether a patch that cannot be read ends the epoch, or stands as invalid and is listed in `skipped`.
+        on_error: Whether a patch that cannot be read ends the epoch, or is listed in `skipped` and its damaged squares
+            of up to 64 pixels are invalid.
         pin: Whether tensors are in pinned memory, for transfer to a CUDA device.
 
     Attributes:
@@ -159,17 +161,21 @@ class Batches:
 
     def _fill(self, batch: Batch, index: int, place: Place, counts: bool) -> Skipped | None:
         """Read one patch into its place of the batch."""
+        if not counts:
+            self._reader.blank(batch, index, place)
+            return None
         try:
-            if counts:
-                self._reader.fill(batch, index, place)
-                return None
-            reason = None
+            self._reader.fill(batch, index, place)
+            return None
         except ReadError as error:
             if self._on_error == "raise":
                 raise
             reason = str(error)
-        self._reader.blank(batch, index, place)
-        return Skipped(self._collection[place.scene].id, place.window, reason) if reason else None
+        try:
+            self._reader.fill(batch, index, place, read=read_around)
+        except ReadError:  # of labels
+            self._reader.blank(batch, index, place)
+        return Skipped(self._collection[place.scene].id, place.window, reason)
 
     def _finished(self, batch: Batch, reads: Sequence[Future[Skipped | None]]) -> Batch:
         self.skipped += [skipped for read in reads if (skipped := read.result())]
@@ -226,7 +232,7 @@ class _Reader:
         }
         return batch | ({"mask": take((size, *square), np.int64)} if self._labelled else {})
 
-    def fill(self, batch: Batch, index: int, place: Place) -> None:
+    def fill(self, batch: Batch, index: int, place: Place, read: Read = lambda s, w: s.read(w)) -> None:
         """Read the patch of `place` into position `index` of the arrays.
 
         Raises:
@@ -238,7 +244,7 @@ class _Reader:
         try:
             valid[:] = True
             for name, source in self._layers(place.scene).items():
-                stored, inside = source.read(window)
+                stored, inside = read(source, window)
                 _decode(stored, source.bands, _image(batch, name)[index])
                 valid &= inside
             for name in self._bands if not valid.all() else ():

@@ -6,14 +6,18 @@ Keeping them apart lets caches hold small integers and batches be decoded at onc
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from swath.errors import GridError
+from swath.errors import GridError, ReadError
 from swath.geo.windows import Window, whole
 from swath.sensors.bands import Bands
+
+#: Around damage, windows are halved until they are no larger than this.
+_SMALLEST = 64
 
 
 @runtime_checkable
@@ -39,6 +43,21 @@ class Source(Protocol):
         infinite nor masked by the file. Safe to call from several threads.
         """
         ...
+
+
+def read_around(source: Source, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """As `source.read`, but squares of up to 64 pixels that cannot be read are invalid and zero."""
+    try:
+        return source.read(window)
+    except ReadError:
+        values, valid = np.zeros((len(source.bands), *window.shape), source.dtype), np.zeros(window.shape, bool)
+    if max(window.shape) > _SMALLEST:
+        down, across = -(-window.height // 2), -(-window.width // 2)
+        for row, col in product((0, down), (0, across)):
+            quarter = Window(window.row + row, window.col + col, down, across).intersect(window)
+            here = quarter.relative_to(window).slices
+            values[:, *here], valid[here] = read_around(source, quarter)
+    return values, valid
 
 
 class ArraySource:
