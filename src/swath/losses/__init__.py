@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from swath.errors import UnknownNameError
-from swath.losses.functional import cross_entropy, focal, lovasz, tversky
+from swath.losses.functional import cross_entropy, focal, half_cross_entropy_and_dice, lovasz, tversky
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,7 @@ _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "tversky": partial(tversky, alpha=0.3, beta=0.7),
     "focal_tversky": partial(tversky, alpha=0.3, beta=0.7, gamma=0.75),
     "lovasz": lovasz,
+    "unetpp": half_cross_entropy_and_dice,
 }
 #: Losses that weigh classes; the others average over classes already.
 _WEIGHING = {"ce", "smooth_ce", "focal"}

@@ -74,3 +74,13 @@ def lovasz(logits: Tensor, target: Tensor) -> Tensor:
         slope = torch.cat([jaccard[:1], jaccard.diff()])
         losses.append(errors @ slope)
     return torch.stack(losses).mean() if losses else 0 * logits.sum()
+
+
+def half_cross_entropy_and_dice(logits: Tensor, target: Tensor) -> Tensor:
+    """The loss of U-Net++: half the cross entropy, and one minus soft Dice (Zhou et al. 2018, arXiv 1807.10165, eq. 3).
+
+    Each image's Dice is `2 sum(y p) / (sum(y) + sum(p))`, averaged over the classes that occur in it, then over images;
+    the cross entropy is the mean over pixels. The paper leaves out the one, so that its least value is -1.
+    """
+    each = torch.stack([tversky(one[None], truth[None], 0.5, 0.5) for one, truth in zip(logits, target, strict=True)])
+    return 0.5 * cross_entropy(logits, target) + each.mean()

@@ -26,7 +26,8 @@ from swath.tasks.feed import cover
 from swath.tasks.neural import NeuralTask
 from swath.tasks.normalise import Normalisation
 from swath.tasks.recipe import Recipe
-from swath.tasks.scores import Score, Scores
+from swath.tasks.scores import Scores
+from swath.tasks.tally import Tally
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -55,10 +56,12 @@ class Segmentation(NeuralTask):
         recipe: How it is trained.
         normalisation: Statistics that belong to the weights; None takes them from the training part.
         stride: Height and width that the network takes are multiples of this; other inputs are padded.
+        target: Name of the class of most interest, whose own scores are given too; see `swath.tasks.tally`.
     """
 
     kind: ClassVar[str] = "segmentation"
     monitor = "val_miou"
+    loss: nn.Module
 
     def __init__(
         self,
@@ -69,9 +72,11 @@ class Segmentation(NeuralTask):
         recipe: Recipe,
         normalisation: Mapping[str, Normalisation] | None = None,
         stride: int = 1,
+        target: str | None = None,
     ) -> None:
         super().__init__(net, bands=bands, recipe=recipe, normalisation=normalisation)
         self.classes = classes
+        self.target = target
         self.stride = stride
         self._confusion = Confusion(len(classes))
 
@@ -146,37 +151,37 @@ class Segmentation(NeuralTask):
         self._require_classes(data)
         self.eval()
         rivals = pixel_classifiers(*_labelled_pixels(data, "train", self.recipe.patch, threads, seed), seed)
-        counts = {name: Confusion(len(self.classes)) for name in ("system", *rivals)}
+        counts = {name: Tally(self.classes, self.target) for name in ("system", *rivals)}
         by_scene = len({scene.id for scene in data if scene.part == part}) >= _SCENES_TO_DRAW
-        for batch, truth, core in _covered(data, part, self.recipe.patch, self.recipe.batch, threads, seed):
-            predicted = self(batch).argmax(1).numpy()[:, *core]
-            features = _features(batch, core)
-            for i, mask in enumerate(truth):
-                labelled = mask != IGNORE
-                if not labelled.any():
+        for batch, core in _covered(data, part, self.recipe.patch, self.recipe.batch, threads, seed):
+            predicted = self(batch).argmax(1).numpy()
+            features = _features(batch)
+            for i, mask in enumerate(batch["mask"].numpy()):
+                if not (mask[core] != IGNORE).any():
                     continue
                 unit = (
                     int(batch["scene"][i]) if by_scene else (int(batch["scene"][i]), *batch["window"][i, :2].tolist())
                 )
-                counts["system"].update(predicted[i][labelled], mask[labelled], unit=unit)
+                counts["system"].update(predicted[i], mask, core, unit)
+                asked = np.zeros(mask.shape, bool)
+                asked[core if self.target is None else ...] = True
+                asked &= mask != IGNORE
                 for name, rival in rivals.items():
-                    counts[name].update(rival.predict(features[i][labelled]), mask[labelled], unit=unit)
-        matrix, drawn = counts["system"].matrix, "scenes" if by_scene else "tiles"
-        if not matrix.sum():
+                    guessed = np.zeros_like(mask)
+                    guessed[asked] = rival.predict(features[i][asked])
+                    counts[name].update(guessed, mask, core, unit)
+        confusion, drawn = counts["system"].confusion, "scenes" if by_scene else "tiles"
+        if not confusion.matrix.sum():
             raise DataError(f"The '{part}' part of {data.name} has no labelled pixel")
-
-        def scored(confusion: Confusion) -> dict[str, Score]:
-            intervals = confusion.intervals(summary, level=level, resamples=resamples, seed=seed)
-            return {name: Score(value, *intervals[name]) for name, value in summary(confusion.matrix).items()}
-
+        scored = {name: tally.scores(level, resamples, seed) for name, tally in counts.items()}
         return Scores(
             part,
-            scored(counts["system"]),
-            {name: scored(counts[name]) for name in rivals},
-            {"confusion": matrix.tolist(), "classes": list(self.classes.names)},
+            scored.pop("system"),
+            scored,
+            {"confusion": confusion.matrix.tolist(), "classes": list(self.classes.names)},
             {
-                "pixels": int(matrix.sum()),
-                "intervals": f"{level:.0%}, bootstrap over {len(counts['system'].units)} {drawn}",
+                "pixels": int(confusion.matrix.sum()),
+                "intervals": f"{level:.0%}, bootstrap over {len(confusion.units)} {drawn}",
             },
         )
 
@@ -270,17 +275,17 @@ def _pad(batch: Mapping[str, Any], down: int, right: int) -> dict[str, Any]:
     return {**batch, "image": layers, "valid": grow(batch["valid"])}
 
 
-def _features(batch: Mapping[str, Any], core: tuple[slice, slice]) -> np.ndarray:
-    """Physical values `[B, height, width, bands]` of all layers in the core of each patch."""
+def _features(batch: Mapping[str, Any]) -> np.ndarray:
+    """Physical values `[B, height, width, bands]` of all layers."""
     image = batch["image"]
     layers = [image] if isinstance(image, torch.Tensor) else list(image.values())
-    return torch.cat(layers, 1).numpy()[:, :, *core].transpose(0, 2, 3, 1)
+    return torch.cat(layers, 1).numpy().transpose(0, 2, 3, 1)
 
 
 def _covered(
     data: Collection, part: str, patch: int, batch: int, threads: int, seed: int, shuffled: bool = False
-) -> Iterator[tuple[dict[str, Any], np.ndarray, tuple[slice, slice]]]:
-    """Batches over a part with the truth of each patch's core, `[B, height, width]`, where any is labelled."""
+) -> Iterator[tuple[dict[str, Any], tuple[slice, slice]]]:
+    """Batches over a part, and the core of each patch, where any is labelled."""
     places, margin = cover(data, part, patch)
     if not len(places):
         return
@@ -288,9 +293,8 @@ def _covered(
         places = places.take(np.random.default_rng(seed).permutation(len(places)))
     core = (slice(margin, patch - margin),) * 2
     for found in Batches(data, places, part=part, patch=patch, batch=batch, threads=threads, seed=seed):
-        truth = found["mask"].numpy()[:, *core]
-        if (truth != IGNORE).any():
-            yield found, truth, core
+        if (found["mask"][:, *core] != IGNORE).any():
+            yield found, core
 
 
 def _labelled_pixels(data: Collection, part: str, patch: int, threads: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -301,8 +305,9 @@ def _labelled_pixels(data: Collection, part: str, patch: int, threads: int, seed
     generator = np.random.default_rng(seed)
     features: list[np.ndarray] = []
     classes: list[np.ndarray] = []
-    for batch, truth, core in _covered(data, part, patch, 4, threads, seed, shuffled=True):
-        for values, mask in zip(_features(batch, core), truth, strict=True):
+    for batch, core in _covered(data, part, patch, 4, threads, seed, shuffled=True):
+        truth = batch["mask"].numpy()[:, *core]
+        for values, mask in zip(_features(batch)[:, *core], truth, strict=True):
             rows, cols = np.nonzero(mask != IGNORE)
             drawn = generator.permutation(len(rows))[:_PATCH_PIXELS]
             features.append(values[rows[drawn], cols[drawn]])
