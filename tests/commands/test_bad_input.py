@@ -19,6 +19,7 @@ import yaml
 from safetensors.numpy import load_file
 
 import tiny
+from damage import spoil_a_block
 from swath.cli import main
 
 QUICK = ["--epochs=2", "--patch=16", "--batch=16", "--samples=64", "--accelerator=cpu"]
@@ -77,6 +78,20 @@ class TestScenes:
         refused(predict(run, own / "west.tif", tmp_path), "west.tif")
         refused(fit(own, tmp_path), "west.tif")
         assert nothing_is_left(tmp_path)
+
+    def test_a_damaged_block(self, own, run, tmp_path, refused):
+        values = np.random.default_rng(0).random((2, 192, 192), np.float32)
+        tiled = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
+        scene = tiny.write_raster(own / "west.tif", values, tiny.grid(192, 192), names=("a", "b"), **tiled)
+        spoil_a_block(scene, 1, 1)
+        product = tmp_path / "map.tif"
+        refused(["predict", run, scene, "-o", product], "west.tif is damaged", "block 1, 1", "--on-error skip")
+        assert not product.exists()
+        assert main(["predict", str(run), str(scene), "-o", str(product), "--on-error", "skip"]) == 0
+        with rasterio.open(product) as file:
+            missing = file.read_masks(1) == 0
+        assert missing[64:128, 64:128].all()
+        assert missing.sum() == 64 * 64
 
     def test_no_raster(self, own, run, tmp_path, refused):
         (own / "west.tif").write_text("this is no raster")

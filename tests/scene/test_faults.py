@@ -7,6 +7,7 @@ import pytest
 import rasterio
 
 import tiny
+from damage import spoil_a_block
 from scene_models import slow_identity
 from swath.data.blocks import default_cache
 from swath.data.raster import open_raster
@@ -29,16 +30,6 @@ def path(tmp_path):
     values = np.random.default_rng(0).random((1, 256, 256), np.float32) + 0.5
     tiled = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate"}
     return tiny.write_raster(tmp_path / "scene.tif", values, tiny.grid(256, 256), **tiled)
-
-
-def spoil_a_block(path, row, col):
-    """Overwrite the bytes of one tile."""
-    with rasterio.open(path) as file:
-        tags = file.tags(1, ns="TIFF")
-        offset = int(tags.get(f"BLOCK_OFFSET_{col}_{row}") or file.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", 1))
-    with path.open("r+b") as file:
-        file.seek(offset)
-        file.write(b"\xff" * 64)
 
 
 def test_a_damaged_block_is_named_or_left_out_and_listed(path, tmp_path):
