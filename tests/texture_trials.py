@@ -51,4 +51,5 @@ def small_encoder(bands: int = 3, width: int = 16) -> nn.Module:
         nn.SiLU(),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
+        nn.LayerNorm(width),
     )

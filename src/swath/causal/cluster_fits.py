@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -29,10 +29,10 @@ class ClusterTraining:
         clip: Largest norm of the gradient.
     """
 
-    epochs: int = 60
+    epochs: int = 100
     batch: int = 64
     learning_rate: float = 1e-2
-    encoder_rate: float = 1.0
+    encoder_rate: float = 0.3
     weight_decay: float = 0.01
     clip: float = 1.0
 
@@ -108,12 +108,6 @@ class Posterior:
     probabilities: np.ndarray
     effects: np.ndarray
     variances: np.ndarray
-
-    @classmethod
-    def joined(cls, parts: Sequence[Posterior]) -> Posterior:
-        """Of several fits to the same images: their draws together."""
-        names = ("base", "effect", "probabilities", "effects", "variances")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 @torch.no_grad()

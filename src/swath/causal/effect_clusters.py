@@ -123,7 +123,7 @@ class Head(nn.Module):
 
     def __init__(self, width: int, outputs: int, bias: float, sd: float) -> None:
         super().__init__()
-        self.hidden = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU())
+        self.hidden = nn.Sequential(nn.Linear(width, width), nn.SiLU())
         self.weight = Normals(torch.randn(outputs, width) * 0.1 / width**0.5, sd, 0.0, width**-0.5)
         self.bias = nn.Parameter(torch.full((outputs,), bias))
 
