@@ -29,9 +29,10 @@ class TestEachSystem:
         assert planned[name].family == card.family
 
     def test_every_option_has_a_type_and_a_default(self, name: str) -> None:
-        for parameter in inspect.signature(registry.builder(name)).parameters.values():
-            assert parameter.annotation is not inspect.Parameter.empty, parameter
-            assert parameter.default is not inspect.Parameter.empty, parameter
+        for form in registry.forms(name):
+            for parameter in inspect.signature(registry.builder(form)).parameters.values():
+                assert parameter.annotation is not inspect.Parameter.empty, parameter
+                assert parameter.default is not inspect.Parameter.empty, parameter
 
     def test_its_page_stands_in_the_documentation(self, name: str) -> None:
         assert (Path(__file__).parents[1] / "docs" / "systems" / f"{name}.md").is_file()
@@ -40,14 +41,16 @@ class TestEachSystem:
         said = " ".join(registry.card(name).checks)
         assert all(f"{proof}:" in said for proof in "PRBH")
 
-    def test_its_task_is_of_the_announced_class(self, name: str) -> None:
-        build = registry.builder(name)
-        announced = inspect.signature(build).return_annotation
-        task = registry.create(name)
-        assert isinstance(task, Task)
-        assert type(task) is (build.__globals__[announced] if isinstance(announced, str) else announced)
-        assert task.system == {"id": name, "options": {}}
-        assert isinstance(task.net, torch.nn.Module | None)
+    def test_each_form_makes_a_task_of_the_announced_class(self, name: str) -> None:
+        forms = registry.forms(name)
+        assert forms[0] == name
+        assert all(form.startswith(f"{name}:") for form in forms[1:])
+        for form in forms:
+            task = registry.create(form)
+            assert isinstance(task, Task)
+            assert type(task) is registry.task_class(form)
+            assert task.system == {"id": form, "options": {}}
+            assert isinstance(task.net, torch.nn.Module | None)
 
 
 def test_short_forms_of_classes_and_bands() -> None:
@@ -65,6 +68,11 @@ def test_unknown_system_suggests_the_nearest() -> None:
 
 def test_hyphens_count_as_underscores() -> None:
     assert registry.card("landcover-ai") == registry.card("landcover_ai")
+
+
+def test_an_unknown_form_is_told_those_that_are() -> None:
+    with pytest.raises(UnknownNameError, match=r"no form 'landcover_ai:boxes'.*expected landcover_ai"):
+        registry.builder("landcover_ai:boxes")
 
 
 def test_unknown_option_is_refused_before_anything_is_built() -> None:

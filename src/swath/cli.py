@@ -132,15 +132,17 @@ def _info(options: argparse.Namespace) -> None:
 
     card = registry.card(options.system)
     facts = {name: getattr(card, name) for name in card.__dataclass_fields__} | {"family": card.family}
-    table = option_table(card.id)
+    tables = {name: option_table(name) for name in registry.forms(card.id)}
+    table = tables.pop(card.id)
     if options.json:
-        print_json({**facts, "options": table})
+        print_json({**facts, "options": table, "forms": tables})
         return
     for name, value in facts.items():
         for i, line in enumerate(value if isinstance(value, tuple) else [value] if value else []):
             print(f"{name if i == 0 else '':<12}{line}")
-    print("\noptions")
-    print_table(("name", "type", "default"), [(o["name"], o["type"], str(o["default"])) for o in table])
+    for name, rows in {"options": table, **tables}.items():
+        print(f"\n{name}")
+        print_table(("name", "type", "default"), [(o["name"], o["type"], str(o["default"])) for o in rows])
 
 
 def _demo(options: argparse.Namespace) -> None:

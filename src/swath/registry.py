@@ -1,7 +1,8 @@
 """Cards and names: what systems there are, and how one is made.
 
-A system is one file `systems/<family>/<id>.py` that registers a builder function. Listing reads the cards from the
-files' syntax trees, without running them, because running them loads torch.
+A system is one file `systems/<family>/<id>.py` that registers a builder function. One that was published for several
+kinds of task has a builder for each: the first is called by the id, the others are its forms, `id:form`. Listing reads
+cards and forms from the files' syntax trees, without running them, because running them loads torch.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import ast
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -77,9 +78,29 @@ def register(card: Card) -> Callable[[Builder], Builder]:
     return add
 
 
+def register_form(name: str) -> Callable[[Builder], Builder]:
+    """Register the decorated builder function under `name`, the `id:form` of a system that has a card."""
+
+    def add(builder: Builder) -> Builder:
+        _builders[name] = builder
+        return builder
+
+    return add
+
+
 def names() -> list[str]:
     """Ids of all systems that are built, sorted."""
     return sorted(_files())
+
+
+def forms(name: str) -> list[str]:
+    """What a system can be called by: its id, then its forms, read from its file without running it.
+
+    Raises:
+        UnknownNameError: If there is no such system.
+    """
+    path = _file(name)
+    return [path.stem, *(ast.literal_eval(call.args[0]) for call in _calls(path, "register_form"))]
 
 
 def card(name: str) -> Card:
@@ -89,17 +110,23 @@ def card(name: str) -> Card:
         UnknownNameError: If there is no such system.
     """
     path = _file(name)
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Card":
-            return Card(**{k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg})
+    for call in _calls(path, "Card"):
+        return Card(**{k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg})
     raise UnknownNameError(f"{path} registers no card")
 
 
 def builder(name: str) -> Callable[..., Task]:
-    """The builder function of a system; runs its file."""
+    """The builder function of a system or of one of its forms; runs its file.
+
+    Raises:
+        UnknownNameError: If there is no such system or form.
+    """
     path = _file(name)
     importlib.import_module(f"swath.systems.{path.parent.name}.{path.stem}")
-    return _builders[path.stem]
+    known, called = forms(name), _plain(name)
+    if called not in known:
+        raise UnknownNameError(f"There is no form '{name}'", expected=", ".join(known), fix=_suggestion(called, known))
+    return _builders[called]
 
 
 def task_class(name: str) -> type[Task]:
@@ -113,7 +140,7 @@ def create(name: str, **options: Any) -> Task:
     """Make the task of a system.
 
     Args:
-        name: Id of the system; hyphens count as underscores.
+        name: Id of the system, or `id:form`; hyphens count as underscores.
         **options: Arguments of its builder, for example `variant`, `weights`, `classes`, `bands`. Classes may be a
             number, names or what `Classes.of` takes; bands may be the name of a sensor.
 
@@ -130,7 +157,7 @@ def create(name: str, **options: Any) -> Task:
         )
     options = {option: _understood(str(known[option].annotation), value) for option, value in options.items()}
     task = build(**options)
-    task.system = {"id": _file(name).stem, "options": options}
+    task.system = {"id": _plain(name), "options": options}
     return task
 
 
@@ -152,8 +179,19 @@ def _files() -> dict[str, Path]:
     return {p.stem: p for p in sorted(_SYSTEMS.glob("*/*.py")) if not p.stem.startswith("_")}
 
 
+def _plain(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _calls(path: Path, function: str) -> Iterator[ast.Call]:
+    """Calls of a function by its name in a file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function:
+            yield node
+
+
 def _file(name: str) -> Path:
-    stem = name.replace("-", "_")
+    stem = _plain(name).partition(":")[0]
     if stem not in _files():
         raise UnknownNameError(
             f"There is no system '{name}'", fix=_suggestion(stem, _files()) or "`swath systems` lists them"

@@ -82,7 +82,7 @@ def _begin(verb: str, name: str) -> tuple[ArgumentParser, type[Task], Callable[[
 
     parser = ArgumentParser(prog=f"swath {verb} {name}")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    if Path(name).exists() or name not in registry.names():
+    if Path(name).exists() or name.partition(":")[0].replace("-", "_") not in registry.names():
         task = Task.load(Path(name))
         return parser, type(task), lambda _: task
     kind = registry.task_class(name)

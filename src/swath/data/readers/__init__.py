@@ -12,6 +12,9 @@ from typing import cast
 from swath.data.scenes import Collection
 from swath.errors import UnknownNameError
 
+#: Layout in which the data of a system were published, where it is not named as the system is.
+_LAYOUT_OF = {"effunetpp": "mass_buildings", "deeptrinet": "gid15"}
+
 
 def layout_names() -> list[str]:
     """Ids of all layouts that can be read, sorted."""
@@ -22,7 +25,8 @@ def read_layout(name: str, root: str | Path) -> Collection:
     """Open a folder in a published layout.
 
     Args:
-        name: Id of the layout, often that of a system; hyphens count as underscores.
+        name: Id of the layout, or of a system or form (`id:form`) that was published on it; hyphens and colons count
+            as underscores.
         root: The folder.
 
     Raises:
@@ -30,7 +34,8 @@ def read_layout(name: str, root: str | Path) -> Collection:
         ReadError: If the layout is not there, or a file is missing or damaged.
         DataError: If images, labels and lists do not fit together.
     """
-    stem = name.replace("-", "_")
+    stem = name.replace("-", "_").replace(":", "_")
+    stem = _LAYOUT_OF.get(stem, stem)
     if stem not in layout_names():
         close = difflib.get_close_matches(stem, layout_names(), n=1)
         raise UnknownNameError(
