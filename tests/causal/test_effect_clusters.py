@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from small_encoder import small_encoder
 from swath.causal.cluster_fits import ClusterTraining, draw_posterior, fit_clusters, salience
 from swath.causal.effect_clusters import (
     ClusterOptions,
@@ -17,7 +18,7 @@ from swath.causal.effect_clusters import (
     relaxed_one_hot,
 )
 from swath.errors import ConfigError, DataError
-from texture_trials import small_encoder, texture_trial
+from swath.simulate.texture_trials import texture_trial
 
 QUICK = ClusterTraining(epochs=60, learning_rate=1e-2)
 LONGER = replace(QUICK, epochs=150)
