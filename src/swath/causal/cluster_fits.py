@@ -100,7 +100,7 @@ class Posterior:
         effect: Effect expected from the image, `[draws, images]`.
         probabilities: Of clusters, `[draws, images, clusters]`.
         effects: Of clusters, `[draws, clusters]`.
-        variances: Of a unit's effect in a cluster, `[draws, clusters]`.
+        variances: Of a unit's effect in a cluster, `[draws, clusters]`; NaN of variants without spreads.
     """
 
     base: np.ndarray
@@ -141,6 +141,8 @@ def _told(model: EffectClusters, draw: Draw) -> tuple[Tensor, ...]:
     effect = (probabilities * draw.effects).sum(dim=1)
     effects = effect.mean(dim=0, keepdim=True) if model.options.variant == "tarnet" else draw.effects
     variance = effect_variance(draw.sd0, draw.sd1, draw.sd_effect)
+    if model.options.variant != "paper":  # the others' loss holds no spreads
+        variance = torch.full_like(variance, torch.nan)
     scale = model.scale
     return (
         draw.base * scale.sd + scale.mean,

@@ -72,7 +72,7 @@ def study_table(units: Units, posterior: Posterior, level: float = 0.9) -> dict[
             "low": float(low[k]),
             "high": float(high[k]),
             "share": float(probabilities[:, k].mean()),
-            "variance_within": float(posterior.variances[:, k].mean()),
+            "variance_within": _number(posterior.variances[:, k].mean()),
             "held_out": _plain(held_out[k] if held_out else None),
         }
         for k in range(probabilities.shape[1])
@@ -93,3 +93,7 @@ def _plain(estimate: Estimate | None) -> dict[str, float] | None:
     if estimate is None:
         return None
     return {"value": estimate.value, "se": estimate.error, "low": estimate.low, "high": estimate.high}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from swath.causal.units import Units
-
-#: Features `[images, features]` of images `[images, frames, bands, height, width]`.
-Embed = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -82,16 +78,23 @@ class ClusteredEmbeddings:
     effects: np.ndarray
 
     @classmethod
-    def fitted(cls, units: Units, embed: Embed, clusters: int, seed: int = 0) -> ClusteredEmbeddings:
-        """To units with treatment and outcome."""
+    def fitted(cls, units: Units, features: np.ndarray, clusters: int, seed: int = 0) -> ClusteredEmbeddings:
+        """To units with treatment and outcome.
+
+        Args:
+            units: Of the fit.
+            features: Of all images, `[images, features]`, in their order.
+            clusters: How many, at most as many as images differ.
+            seed: Of the start.
+        """
         from sklearn.cluster import KMeans
 
         treatment, outcome = units.studied()
         used, image_of = np.unique(units.image_of, return_inverse=True)
-        features = np.asarray(embed(units.images[used]), np.float64)
-        centre, scale = features.mean(axis=0), features.std(axis=0)
+        own = np.asarray(features[used], np.float64)
+        centre, scale = own.mean(axis=0), own.std(axis=0)
         scale[scale == 0] = 1.0
-        standard = (features - centre) / scale
+        standard = (own - centre) / scale
         count = min(clusters, len(np.unique(standard, axis=0)))
         found = KMeans(count, n_init=10, random_state=seed).fit(standard)
         overall = outcome[treatment == 1].mean() - outcome[treatment == 0].mean()
@@ -102,9 +105,9 @@ class ClusteredEmbeddings:
                 effects[cluster] = arms[1].mean() - arms[0].mean()
         return cls(centre, scale, np.asarray(found.cluster_centers_), effects)
 
-    def predict(self, images: np.ndarray, embed: Embed) -> np.ndarray:
-        """Effect of each image."""
-        standard = (np.asarray(embed(images), np.float64) - self.centre) / self.scale
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Effect of each image, from its features."""
+        standard = (np.asarray(features, np.float64) - self.centre) / self.scale
         away = ((standard[:, None] - self.middles) ** 2).sum(axis=2)
         return self.effects[away.argmin(axis=1)]
 
