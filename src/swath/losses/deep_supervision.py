@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 
@@ -16,12 +18,17 @@ class DeepSupervision(nn.Module):
 
     Args:
         loss: Takes logits `[B, K, H, W]` and targets `[B, H, W]`.
+        weights: Of each head, in place of the mean; losses are multiplied by them and added.
     """
 
-    def __init__(self, loss: nn.Module) -> None:
+    def __init__(self, loss: nn.Module, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.loss = loss
+        self.weights = weights
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits `[heads, B, K, H, W]` against targets `[B, H, W]`."""
-        return torch.stack([self.loss(one, target) for one in logits]).mean()
+        """The loss of logits `[heads, B, K, H, W]`, or `[B, K, H, W]` of one head, against targets `[B, H, W]`."""
+        if logits.ndim == target.ndim + 1:
+            return self.loss(logits, target)
+        losses = torch.stack([self.loss(one, target) for one in logits])
+        return losses.mean() if self.weights is None else losses @ losses.new_tensor(self.weights)
