@@ -34,6 +34,24 @@ class CrossFit:
         """How many folds a reshuffle has."""
         return len(self.models) // len(self.fold_of)
 
+    def unseen(self, keys: np.ndarray) -> np.ndarray:
+        """Number of each fit that did not see an image, `[fits, images]`: one a reshuffle, or all of other images.
+
+        Raises:
+            DataError: If some of the images were fitted to and others were not.
+        """
+        known = np.isin(keys, self.keys)
+        if known.any() and not known.all():
+            raise DataError(
+                "Some images belong to the trial that was fitted, others do not",
+                got=f"{known.sum()} of {len(keys)}, first {keys[known][0]}",
+                fix="Give the two apart",
+            )
+        if not known.any():
+            return np.repeat(np.arange(len(self.models))[:, None], len(keys), axis=1)
+        first_fit = np.arange(len(self.fold_of))[:, None] * self.folds
+        return first_fit + self.fold_of[:, np.searchsorted(self.keys, keys)]
+
     def posterior(self, keys: np.ndarray, images: np.ndarray, draws: int = 50, seed: int = 0) -> Posterior:
         """Posterior of images: of those that were fitted to, from the fits that never saw them; of others, from all.
 
@@ -49,19 +67,8 @@ class CrossFit:
         Raises:
             DataError: If some of the images were fitted to and others were not.
         """
-        known = np.isin(keys, self.keys)
-        if known.any() and not known.all():
-            raise DataError(
-                "Some images belong to the trial that was fitted, others do not",
-                got=f"{known.sum()} of {len(keys)}, first {keys[known][0]}",
-                fix="Give the two apart",
-            )
+        fit_of = self.unseen(keys)
         fits = [draw_posterior(model, images, draws, seed + number) for number, model in enumerate(self.models)]
-        if known.any():
-            first_fit = np.arange(len(self.fold_of))[:, None] * self.folds
-            fit_of = first_fit + self.fold_of[:, np.searchsorted(self.keys, keys)]
-        else:
-            fit_of = np.repeat(np.arange(len(fits))[:, None], len(keys), axis=1)
         base, effect, probabilities = (
             _picked(np.stack([getattr(fit, name) for fit in fits]), fit_of)
             for name in ("base", "effect", "probabilities")
