@@ -2,14 +2,18 @@
 
 import numpy as np
 import pytest
+import rasterio
+from odc.geo.geobox import GeoBox
 from rasterio import features
 
 from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
 from swath.data.readers.dubai import read_dubai
 from swath.data.readers.landcover_ai import read_landcover_ai
+from swath.data.readers.mass_buildings import read_mass_buildings
 from swath.data.readers.methane_onboard import read_methane_onboard
+from swath.errors import ConfigError
 from swath.geo.windows import whole
-from swath.simulate import layouts, rice, starcop, truth
+from swath.simulate import aerial, layouts, rice, starcop, truth
 from swath.simulate.world import make_world
 
 
@@ -47,6 +51,31 @@ def test_dubai(place, tmp_path):
     assert {2, 3} <= set(np.unique(labels))
     image = found[0].layers["image"]
     assert image.bands.names == ("red", "green", "blue")
+
+
+def test_mass_buildings(place, tmp_path):
+    aerial.mass_buildings(place, tmp_path, pictures=5, edge=240)
+    found = read_mass_buildings(tmp_path)
+    assert [scene.part for scene in found] == ["train"] * 3 + ["val", "test"]
+    _, valid = found[0].layers["image"].read(whole(found[0].grid.shape))
+    assert valid.mean() == pytest.approx(0.85)  # the white strip
+    built = known = 0
+    for scene in found[1:]:
+        path = next(tmp_path.glob(f"*/sat/{scene.id}.tiff"))
+        with rasterio.open(path) as file:
+            grid = GeoBox(file.shape, file.transform, file.crs)
+        houses = place.layer("buildings", truth.bounds_of(grid))
+        houses = houses[houses["start_date"] <= "2023-06-19"]
+        inside = features.geometry_mask(houses.geometry, grid.shape, grid.affine, invert=True)
+        labels = scene.labels.read(scene.grid) == 1
+        assert not (labels & ~inside).any()
+        built, known = built + labels.sum(), known + inside.sum()
+    assert 0.8 * known < built <= known  # less what crowns hide
+
+
+def test_no_more_pictures_than_have_room(place, tmp_path):
+    with pytest.raises(ConfigError, match="at most"):
+        aerial.mass_buildings(place, tmp_path, pictures=5, edge=1200)
 
 
 def test_bhutan_rice(tmp_path):

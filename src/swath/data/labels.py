@@ -127,10 +127,11 @@ class RasterLabels:
         show = "#{:06x}".format if self._coloured else str
         order = np.argsort(-counts, kind="stable")[:8]
         more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+        known = [show(number) for number in self._legend]
         raise DataError(
             f"{self.name} holds {'colours' if self._coloured else 'values'} outside the classes",
             got=", ".join(f"{show(found[i])} ({counts[i]} pixels)" for i in order) + more,
-            expected=", ".join(show(number) for number in self._legend),
+            expected=", ".join(known[:16]) + (f" and {len(known) - 16} more" if len(known) > 16 else ""),
             fix="Add them to `classes:` or to `ignore:`",
         )
 

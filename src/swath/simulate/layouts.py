@@ -14,6 +14,7 @@ from swath.data.readers.dubai import CLASSES as DUBAI
 from swath.files import replacing, write_text
 from swath.simulate import landcover as lc
 from swath.simulate import moment
+from swath.simulate.aerial import gid15, mass_buildings
 from swath.simulate.optical import SENSORS, observe, sensor_grid
 from swath.simulate.painting import paint
 from swath.simulate.rasters import write_raster
@@ -115,4 +116,6 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "dubai": dubai,
     "bhutan_rice": bhutan_rice,
     "methane_onboard": methane_onboard,
+    "mass_buildings": mass_buildings,
+    "gid15": gid15,
 }

@@ -9,16 +9,15 @@ from torch import nn
 
 from swath.data.classes import Classes
 from swath.data.readers.landcover_ai import CLASSES
-from swath.errors import ConfigError, WeightsError
+from swath.errors import ConfigError
 from swath.nn.deeplab import ASPP, DeepLabV3Plus, decoder_blocks, describe, timm_encoder
 from swath.nn.dense_prediction_cell import DensePredictionCell
-from swath.nn.stem import adapt_stem, stem_name
 from swath.registry import Card, register
 from swath.sensors.catalogue import resolve
+from swath.tasks.encoder_weights import load_weights
 from swath.tasks.normalise import Normalisation
 from swath.tasks.recipe import Recipe
 from swath.tasks.segment import Segmentation
-from swath.tasks.weights import load_into, load_state
 
 if TYPE_CHECKING:
     from swath.sensors.bands import Bands
@@ -96,7 +95,7 @@ def landcover_ai(
     classes = CLASSES if classes is None else classes
     net = build_net(len(bands), len(classes), encoder, context, output_stride)
     expected = None
-    if weights is not None and load_weights(net, weights, encoder, bands) == "encoder":
+    if weights is not None and load_weights(net, net.encoder, weights, encoder, bands) == "encoder":
         expected = encoder_normalisation(encoder, bands)
     return Segmentation(
         net,
@@ -137,42 +136,6 @@ def build_net(
     else:
         raise ConfigError("The network has no such context module", got=context, expected="dpc or aspp")
     return DeepLabV3Plus(features, around, decoder_blocks(), classes)
-
-
-def load_weights(net: DeepLabV3Plus, path: Path, encoder: str, bands: Bands) -> Literal["network", "encoder"]:
-    """Load a file of the whole network, or a timm file into its encoder; tells which it was.
-
-    timm names the modules of a feature pyramid `stem_0` that it names `stem.0` in its files; its classifier is left
-    out. Its first layer, learned from RGB, is adapted to other bands (`swath.nn.stem`).
-
-    Raises:
-        ReadError: If there is no weights file.
-        WeightsError: If the weights are unsafe, damaged or belong to another network.
-    """
-    state = load_state(path)
-    if any(key.startswith("encoder.") for key in state):
-        load_into(net, state, name=str(path))
-        return "network"
-    own = {name for name, _ in net.encoder.named_children()}
-    families = own | {name.rsplit("_", 1)[0] for name in own if name[-1].isdigit()}
-    if not any(key.split(".")[0] in families for key in state):
-        raise WeightsError(
-            f"{path} holds neither this network nor its encoder {encoder}", got=", ".join(list(state)[:3])
-        )
-
-    def rename(key: str) -> str | None:
-        first, _, rest = key.partition(".")
-        if first in own:
-            return key
-        return f"{first}_{rest}" if first in families else None
-
-    stem, rgb = stem_name(net.encoder), resolve("rgb")
-    state = {
-        key: adapt_stem(tensor, rgb, bands) if rename(key) == stem and bands.names != rgb.names else tensor
-        for key, tensor in state.items()
-    }
-    load_into(net.encoder, state, rename, name=f"{path} (encoder {encoder})")
-    return "encoder"
 
 
 def encoder_normalisation(encoder: str, bands: Bands) -> Normalisation | None:

@@ -1,0 +1,158 @@
+"""Massachusetts Buildings: 151 aerial pictures of 1500 x 1500 pixels of 1 m around Boston (Mnih 2013).
+
+Three layouts are published. The original: `{train,valid,test}/sat/*.tiff` and `{train,valid,test}/map/*.tif`. A mirror:
+`tiff/{train,val,test}/*.tiff` and `tiff/{train,val,test}_labels/*.tif`; and the same as `png/`. Buildings are red in
+the original and white in mirrors: what is red enough is a building, and other colours are refused.
+
+Some training pictures hold white areas where nothing was taken: they are no data. A single white pixel is a bright
+roof, so only white is meant that holds a square of 16 pixels; beyond the picture counts as white.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from swath.data.classes import Classes
+from swath.data.readers.layout import Images, Layout
+from swath.data.scenes import PARTS, Collection, Scene
+from swath.data.sources import Source
+from swath.errors import ConfigError, DataError, ReadError
+from swath.geo.grids import window_grid
+from swath.geo.warp import warp
+from swath.geo.windows import Window, whole
+from swath.sensors.catalogue import resolve
+
+CLASSES = Classes.of({0: {"name": "background", "colour": "#d8d0c0"}, 1: {"name": "building", "colour": "#b3352f"}})
+
+#: Folders of images and of labels of each part, in each published layout.
+FOLDERS = {
+    "original": {
+        "train": ("train/sat", "train/map"),
+        "val": ("valid/sat", "valid/map"),
+        "test": ("test/sat", "test/map"),
+    }
+} | {
+    kind: {part: (f"{folder}{part}", f"{folder}{part}_labels") for part in PARTS}
+    for kind, folder in (("TIFF mirror", "tiff/"), ("PNG mirror", "png/"), ("mirror", ""))
+}
+_SUFFIXES = (".tiff", ".tif", ".png")
+
+#: From black to red and from black to white; a channel of red above 127 is a building.
+_COLOURS = {colour: int(v > 127) for v in range(256) for colour in ((v, 0, 0), (v, v, v))}
+
+#: Edge in pixels of a square of white that is no data.
+WHITE = 16
+
+
+def read_mass_buildings(root: str | Path, size: int | None = None) -> Collection:
+    """Open the data set: a scene a picture, in the published parts.
+
+    Args:
+        root: Folder in one of the three layouts, or `tiff` or `png` itself; of both, TIFF is taken.
+        size: Edge in pixels to which pictures are averaged, as the paper does with 256; None keeps 1 m.
+
+    Raises:
+        ReadError: If no layout is there, or a file is missing or damaged.
+        DataError: If images and labels do not fit together, files are not 8-bit RGB, or labels hold other colours.
+        ConfigError: If `size` is not positive.
+    """
+    root = Path(root)
+    if size is not None and size < 1:
+        raise ConfigError("Pictures cannot be reduced to this size", got=size, expected="at least 1 pixel")
+    kind = next((kind for kind, parts in FOLDERS.items() if (root / parts["train"][0]).is_dir()), None)
+    if kind is None:
+        raise ReadError(
+            f"{root} holds no Massachusetts Buildings",
+            expected=", or ".join(" and ".join(parts["train"]) for parts in FOLDERS.values()),
+        )
+    scenes: list[Scene] = []
+    facts: dict[str, object] = {}
+    for part, (images, labels) in FOLDERS[kind].items():
+        found = _layout(root, images, labels).read(root)
+        scenes += [_prepared(scene, part, size) for scene in found]
+        facts |= found.facts
+    if doubled := sorted({s.id for s in scenes if [o.id for o in scenes].count(s.id) > 1}):
+        raise DataError(f"{root} holds the same picture in several parts", got=", ".join(doubled[:5]))
+    facts |= {"layout": kind, "split": "published folders", "pixels": "1 m" if size is None else f"reduced to {size}"}
+    return Collection(tuple(scenes), CLASSES, "Massachusetts Buildings", facts)
+
+
+def _layout(root: Path, images: str, labels: str) -> Layout:
+    return Layout(
+        name="Massachusetts Buildings",
+        layers={"image": Images(_patterns(root, images), resolve("rgb"))},
+        classes=CLASSES,
+        masks=_patterns(root, labels),
+        colours=_COLOURS,
+        pictures=True,
+        facts={"origin": "Mnih 2013, Massachusetts Buildings", "licence": "free for research"},
+    )
+
+
+def _patterns(root: Path, folder: str) -> tuple[str, ...]:
+    """Patterns of the kinds of file that a folder holds."""
+    there = [suffix for suffix in _SUFFIXES if next((root / folder).glob(f"*{suffix}"), None)]
+    return tuple(f"{folder}/{{id}}{suffix}" for suffix in there or _SUFFIXES[:1])
+
+
+def _prepared(scene: Scene, part: str, size: int | None) -> Scene:
+    image: Source = WhiteIsNoData(scene.layers["image"])
+    if size is not None:
+        image = ReducedPicture(image, size)
+    return replace(scene, part=part, layers={"image": image})
+
+
+class WhiteIsNoData:
+    """A picture whose large white areas are invalid; a `Source`.
+
+    Args:
+        source: 8-bit RGB.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.name, self.grid, self.bands, self.dtype = source.name, source.grid, source.bands, source.dtype
+        self._source = source
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """See `Source.read`."""
+        from scipy.ndimage import binary_opening
+
+        reach = WHITE - 1
+        values, valid = self._source.read(window.pad(reach))
+        white = (values == 255).all(0) | ~valid
+        core = (slice(reach, reach + window.height), slice(reach, reach + window.width))
+        values, valid = values[:, *core], valid[core]
+        if white[core].any():
+            valid = valid & ~binary_opening(white, np.ones((WHITE, WHITE), bool))[core]
+            values = np.where(valid, values, 0).astype(self.dtype)
+        return values, valid
+
+
+class ReducedPicture:
+    """A picture without CRS, averaged to a square of `size` pixels; a `Source`.
+
+    Args:
+        source: The picture.
+        size: Height and width in pixels.
+    """
+
+    def __init__(self, source: Source, size: int) -> None:
+        height, width = source.grid.shape
+        to_full = Affine.scale(width / size, height / size)
+        self.grid = GeoBox((size, size), source.grid.affine @ to_full, None)
+        self.name, self.bands, self.dtype = source.name, source.bands, source.dtype
+        self._source = source
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """See `Source.read`."""
+        values, valid = np.zeros((len(self.bands), *window.shape), self.dtype), np.zeros(window.shape, bool)
+        inside = window.intersect(whole(self.grid.shape))
+        if not inside.empty:
+            here = inside.relative_to(window).slices
+            values[:, *here], valid[here] = warp(self._source, window_grid(self.grid, inside), "average")
+        return values, valid
