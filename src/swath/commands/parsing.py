@@ -45,13 +45,8 @@ def add_options(parser: ArgumentParser, owner: type, method: str, skip: Sequence
     told = _told(owner, method)
     for name, parameter in several.items():
         item = function.__globals__.get(str(parameter.annotation).removeprefix("Sequence[").removesuffix("]"))
-        parser.add_argument(
-            f"--{name}",
-            nargs="+",
-            choices=get_args(item) or None,
-            default=list(parameter.default),
-            help=told.get(name),
-        )
+        limits: dict[str, Any] = {"choices": get_args(item)} if get_args(item) else {}
+        parser.add_argument(f"--{name}", nargs="+", default=list(parameter.default), help=told.get(name), **limits)
     return list(options)
 
 

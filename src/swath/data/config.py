@@ -45,6 +45,7 @@ from swath.data.sources import Source
 from swath.data.stac_items import ITEM_SUFFIXES, item_source, item_time
 from swath.data.stack import StackSource
 from swath.data.vectorlabels import VectorLabels
+from swath.data.whole_images import ImageLabel
 from swath.errors import ConfigError, DataError, ReadError, SwathError
 from swath.geo.grids import require_crs
 from swath.sensors.bands import Bands
@@ -140,7 +141,7 @@ class _Opener:
             name: [Companions(description.root, *files) for files, _ in layer.files]
             for name, layer in description.layers.items()
         }
-        labels = patterns(description.labels["files"]) if description.labels else ()
+        labels = patterns(description.labels["files"]) if "files" in description.labels else ()
         self._labels = Companions(description.root, *labels) if labels else None
         self._shared: dict[Path | Url, Labels] = {}
         self.facts: dict[str, set[str]] = {"warped": set(), "labels": set()}
@@ -155,6 +156,8 @@ class _Opener:
         scene = Scene(match.id, layers, group=self._group(match), time=self._time(match))
         for name, source in layers.items():
             self._note_warp(f"layer {name}", source.grid.crs, scene.grid)
+        if "field" in self._description.labels:
+            return replace(scene, labels=self._label_of_image(match))
         if self._labels is None:
             return scene
         path = self._labels.of(match)
@@ -166,6 +169,19 @@ class _Opener:
                 fix="Add it, or leave the image out of `files:`",
             )
         return replace(scene, labels=self._open_labels(path, scene.grid))
+
+    def _label_of_image(self, match: Match) -> ImageLabel:
+        """The class of a whole image, which a field of its path names."""
+        field, classes = self._description.labels["field"], self._description.classes or Classes.of(1)
+        texts = self._description.texts or dict(zip(classes.names, classes.codes, strict=True))
+        text = match.fields.get(field)
+        if text is None or text not in texts:
+            raise DataError(
+                f"The path of {match.path} names no class",
+                got=f"no field {{{field}}} in `files`" if text is None else text,
+                expected=", ".join(texts),
+            )
+        return ImageLabel(classes.codes.index(texts[text]), str(match.path))
 
     def _layer(self, name: str, match: Match) -> Source:
         sources = []

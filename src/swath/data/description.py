@@ -40,6 +40,7 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     },
     "labels": {
         "files": (str, list),
+        "field": (str,),
         "attribute": (str,),
         "layer": (str,),
         "background": (str,),
@@ -136,7 +137,7 @@ def read_description(path: Path) -> Description:
     if "classes" in found:
         classes, texts = _classes(found["classes"], found.get("ignore", []), where)
     if "labels" in found:
-        _check(labels, _KEYS["labels"], f"`labels` of {where}", ("files",))
+        _check(labels, _KEYS["labels"], f"`labels` of {where}", () if "field" in labels else ("files",))
         if classes is None:
             raise ConfigError(f"{where} has labels but no `classes`", expected="codes or texts, and names of classes")
     return Description(

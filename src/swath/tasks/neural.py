@@ -91,6 +91,10 @@ class NeuralTask(LightningModule, Task):
             raise RunError("The task has no normalisation yet", fix="Fit it, or give `normalisation` with the weights")
         return self.net(self.normalise(batch["image"], batch["valid"]))
 
+    def seen(self, data: Collection) -> Collection:
+        """What the network sees of data: the bands that it takes."""
+        return select_bands(data, self.bands)
+
     @abstractmethod
     def prepare(self, data: Collection) -> None:
         """Learn from the training part what must stand before the first step, for example class weights."""
@@ -130,7 +134,7 @@ class NeuralTask(LightningModule, Task):
             raise RunError("A run needs a device", got=devices, expected="at least 1")
         run = Path(run)
         self.recipe = recipe or self.recipe
-        data = select_bands(data, self.bands)
+        data = self.seen(data)
         _report(data, run)
         if self.normalise is None:
             found = {n: band_statistics(data, "train", layer=n, seed=seed) for n in self.bands}

@@ -14,8 +14,9 @@ from swath.data.labels import RasterLabels
 from swath.data.matching import Companions, Match, match_files
 from swath.data.raster import open_raster
 from swath.data.remote import Url
-from swath.data.scenes import PARTS, Collection, Scene
+from swath.data.scenes import PARTS, Collection, Labels, Scene
 from swath.data.sources import Source
+from swath.data.whole_images import ImageLabel
 from swath.errors import DataError, ReadError
 from swath.geo.grids import require_crs, same_grid
 from swath.sensors.bands import Bands
@@ -46,6 +47,7 @@ class Layout:
         classes: The legend.
         masks: Patterns of the label files; none where there are no labels.
         colours: Code of each colour of the masks; None where they hold codes.
+        named: Class of each text of the field `class`, where a folder says what a whole image shows.
         pictures: Whether files have no CRS; otherwise each needs one.
         group: What must not be torn apart, made of fields: `{tile}`.
         parts: Part of each text of the field `split`, where the folders are split.
@@ -59,6 +61,7 @@ class Layout:
     classes: Classes
     masks: tuple[str, ...] = ()
     colours: Mapping[Colour, int] | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
     pictures: bool = False
     group: str | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -113,9 +116,19 @@ class Layout:
                 raise DataError(
                     f"{match.path} is in a folder of no part", got=match.fields["split"], expected=list(self.parts)
                 )
-        labels = self._labels(masks.of(match), next(iter(layers.values()))) if masks is not None else None
+        labels: Labels | None = None
+        if masks is not None:
+            labels = self._labels(masks.of(match), next(iter(layers.values())))
+        elif self.named:
+            labels = self._label_of_image(match)
         group = self.group.format(**match.fields) if self.group else None
         return Scene(match.id, layers, labels, group=group, part=part)
+
+    def _label_of_image(self, match: Match) -> ImageLabel:
+        name = self.named.get(match.fields["class"])
+        if name is None:
+            raise DataError(f"{match.path} is in a folder of no class", got=match.fields["class"], expected=self.named)
+        return ImageLabel(self.classes.names.index(name), str(match.path))
 
     def _image(self, path: Path | Url, layer: Images) -> Source:
         source = open_raster(path, bands=layer.bands, crs="none" if self.pictures else None)
