@@ -35,6 +35,13 @@ def trial_of_values(count: int, effects=(0.0, 2.0), seed: int = 0, slope: float 
     return replace(units, images=images, outcome=outcome), kind
 
 
+def imbalanced_trial():
+    """A trial whose difference in means is 0.9 off, by a chance imbalance of what the images show."""
+    units, _ = trial_of_values(400, (1.0, 1.0), slope=3.0)
+    units.images[:, 0, 1, 0, 0] += 0.3 * units.treatment
+    return replace(units, outcome=units.outcome + 3.0 * 0.3 * units.treatment)
+
+
 def flat_model(clusters: int = 2, variant: str = "paper") -> EffectClusters:
     torch.manual_seed(0)
     options = ClusterOptions(clusters, variant)
@@ -127,9 +134,7 @@ class TestFit:
         assert found.effects.std() == pytest.approx(2 / np.sqrt(400), rel=0.4)
 
     def test_one_cluster_adjusts_for_what_images_say_of_outcomes(self):
-        units, _ = trial_of_values(400, (1.0, 1.0), slope=3.0)
-        units.images[:, 0, 1, 0, 0] += 0.3 * units.treatment  # a chance imbalance, and a large one
-        units = replace(units, outcome=units.outcome + 3.0 * 0.3 * units.treatment)
+        units = imbalanced_trial()
         found = draw_posterior(fit_clusters(nn.Flatten, 2, units, ClusterOptions(1), QUICK), units.images, draws=200)
         design = np.stack([np.ones(400), units.treatment, units.images[:, 0, 1, 0, 0]], axis=1)
         adjusted = np.linalg.lstsq(design, units.outcome, rcond=None)[0][1]
@@ -154,19 +159,22 @@ class TestFit:
         images = np.eye(3, dtype=np.float32)[kind][:, None, :, None, None]
         outcome = np.array([3.0, -3.0, 0.0])[kind] * units.treatment + 0.5 * random.normal(size=500)
         units = replace(units, images=images, outcome=outcome)
-        found = draw_posterior(fit_clusters(nn.Flatten, 3, units, ClusterOptions(3), LONGER), units.images)
+        found = draw_posterior(
+            fit_clusters(nn.Flatten, 3, units, ClusterOptions(3), replace(LONGER, mixed=0.0)), units.images
+        )
         np.testing.assert_allclose(found.effects.mean(axis=0), [-3, 0, 3], atol=0.3)
         assert (found.probabilities.mean(axis=0).argmax(axis=1) == np.array([2, 0, 1])[kind]).mean() > 0.95
 
     def test_regularisation_pulls_to_the_difference_in_means(self):
-        units, _ = trial_of_values(60, seed=5)
+        units = imbalanced_trial()
         treated = units.treatment == 1
-        said = units.outcome[treated].mean() - units.outcome[~treated].mean()
+        raw = units.outcome[treated].mean() - units.outcome[~treated].mean()
         away = []
         for weight in (0.0, 10.0):
             model = fit_clusters(nn.Flatten, 2, units, ClusterOptions(2, regularisation=weight), QUICK)
-            away.append(abs(draw_posterior(model, units.images, draws=200).effect.mean() - said))
-        assert away[1] < 0.3 * away[0]
+            away.append(abs(draw_posterior(model, units.images, draws=200).effect.mean() - raw))
+        assert away[0] > 0.7
+        assert away[1] < 0.2
 
     def test_units_of_an_image_share_its_cluster_and_seeds_repeat(self):
         units, _ = trial_of_values(40)

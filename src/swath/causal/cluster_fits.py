@@ -27,6 +27,8 @@ class ClusterTraining:
         encoder_rate: Peak of the encoder, as a share of `learning_rate`.
         weight_decay: Of AdamW.
         clip: Largest norm of the gradient.
+        mixed: Share of the steps, the first, in which assignments are their probabilities. Drawn ones cost the more
+            the further clusters are apart, which makes them fall together before the encoder tells images apart.
     """
 
     epochs: int = 100
@@ -35,6 +37,7 @@ class ClusterTraining:
     encoder_rate: float = 0.3
     weight_decay: float = 0.01
     clip: float = 1.0
+    mixed: float = 0.3
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0:
@@ -79,8 +82,10 @@ def fit_clusters(
         model = EffectClusters(encoder(), width, options, scale).train()
         steps = training.epochs * math.ceil(len(used) / training.batch)
         optimizer, schedule = _optimizer(model, training, steps)
-        for chosen, members, places in _batches(image_of, training):
-            loss = model.loss(_turned(images[chosen]), places, treated[members], standard[members], len(units))
+        for step, (chosen, members, places) in enumerate(_batches(image_of, training)):
+            relaxed = step >= training.mixed * steps
+            seen = _turned(images[chosen])
+            loss = model.loss(seen, places, treated[members], standard[members], len(units), relaxed)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), training.clip)

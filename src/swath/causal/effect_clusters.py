@@ -178,7 +178,15 @@ class EffectClusters(nn.Module):
         logits = torch.cat([fixed, told], dim=1)
         return Draw(base, logits, self.effects.sample(), *spreads)
 
-    def loss(self, images: Tensor, image_of: Tensor, treatment: Tensor, outcome: Tensor, total: int) -> Tensor:
+    def loss(
+        self,
+        images: Tensor,
+        image_of: Tensor,
+        treatment: Tensor,
+        outcome: Tensor,
+        total: int,
+        relaxed: bool = True,
+    ) -> Tensor:
         """Mean loss of units.
 
         Args:
@@ -187,9 +195,13 @@ class EffectClusters(nn.Module):
             treatment: 0 or 1 of each unit.
             outcome: Standardised, of each unit.
             total: How many units there are beyond the batch, by which the divergence from the prior is divided.
+            relaxed: Whether assignments are drawn; else they are their probabilities.
         """
         features = self.encoder(images)
-        terms = [self._draw_loss(self.draw(features), image_of, treatment, outcome) for _ in range(self.options.draws)]
+        terms = [
+            self._draw_loss(self.draw(features), image_of, treatment, outcome, relaxed)
+            for _ in range(self.options.draws)
+        ]
         loss = torch.stack(terms).mean()
         return loss + self.divergence() / total if self.options.variant == "paper" else loss
 
@@ -197,8 +209,10 @@ class EffectClusters(nn.Module):
         """Of all learned normals from their priors, in nats."""
         return torch.stack([part.divergence() for part in self.modules() if isinstance(part, Normals)]).sum()
 
-    def _draw_loss(self, draw: Draw, image_of: Tensor, treatment: Tensor, outcome: Tensor) -> Tensor:
-        assigned = relaxed_one_hot(draw.logits, self.options.temperature)
+    def _draw_loss(
+        self, draw: Draw, image_of: Tensor, treatment: Tensor, outcome: Tensor, relaxed: bool = True
+    ) -> Tensor:
+        assigned = relaxed_one_hot(draw.logits, self.options.temperature) if relaxed else draw.logits.softmax(dim=1)
         effect = (assigned * draw.effects).sum(dim=1)
         mean = draw.base[image_of] + treatment * effect[image_of]
         if self.options.variant == "paper":
