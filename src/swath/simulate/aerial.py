@@ -102,7 +102,7 @@ def _places(world: World, count: int, edge: int, pixel: float) -> list[GeoBox]:
     west, south, east, north = world.bounds
     side = edge * pixel
     rest = product(
-        np.arange(west + side / 2, east - side / 2, side), np.arange(south + side / 2, north - side / 2, side)
+        np.arange(west + side / 2, east - side / 2, side / 4), np.arange(south + side / 2, north - side / 2, side / 4)
     )
     chosen: list[tuple[float, float]] = []
     for x, y in [*(s.centre for s in world.settlements), *rest]:

@@ -14,17 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from affine import Affine
-from odc.geo.geobox import GeoBox
 
 from swath.data.classes import Classes
 from swath.data.readers.layout import Images, Layout
+from swath.data.reduced import ReducedPicture
 from swath.data.scenes import PARTS, Collection, Scene
 from swath.data.sources import Source
 from swath.errors import ConfigError, DataError, ReadError
-from swath.geo.grids import window_grid
-from swath.geo.warp import warp
-from swath.geo.windows import Window, whole
+from swath.geo.windows import Window
 from swath.sensors.catalogue import resolve
 
 CLASSES = Classes.of({0: {"name": "background", "colour": "#d8d0c0"}, 1: {"name": "building", "colour": "#b3352f"}})
@@ -103,7 +100,7 @@ def _patterns(root: Path, folder: str) -> tuple[str, ...]:
 def _prepared(scene: Scene, part: str, size: int | None) -> Scene:
     image: Source = WhiteIsNoData(scene.layers["image"])
     if size is not None:
-        image = ReducedPicture(image, size)
+        image = ReducedPicture(image, (size, size))
     return replace(scene, part=part, layers={"image": image})
 
 
@@ -130,29 +127,4 @@ class WhiteIsNoData:
         if white[core].any():
             valid = valid & ~binary_opening(white, np.ones((WHITE, WHITE), bool))[core]
             values = np.where(valid, values, 0).astype(self.dtype)
-        return values, valid
-
-
-class ReducedPicture:
-    """A picture without CRS, averaged to a square of `size` pixels; a `Source`.
-
-    Args:
-        source: The picture.
-        size: Height and width in pixels.
-    """
-
-    def __init__(self, source: Source, size: int) -> None:
-        height, width = source.grid.shape
-        to_full = Affine.scale(width / size, height / size)
-        self.grid = GeoBox((size, size), source.grid.affine @ to_full, None)
-        self.name, self.bands, self.dtype = source.name, source.bands, source.dtype
-        self._source = source
-
-    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """See `Source.read`."""
-        values, valid = np.zeros((len(self.bands), *window.shape), self.dtype), np.zeros(window.shape, bool)
-        inside = window.intersect(whole(self.grid.shape))
-        if not inside.empty:
-            here = inside.relative_to(window).slices
-            values[:, *here], valid[here] = warp(self._source, window_grid(self.grid, inside), "average")
         return values, valid
