@@ -9,6 +9,7 @@ import pytest
 import rasterio
 import yaml
 from affine import Affine
+from PIL import Image
 
 import swath
 from swath import registry
@@ -78,10 +79,10 @@ def small(tmp_path_factory):
 
 class TestLearns:
     def test_beats_its_baselines_where_texture_makes_the_effect(self, tmp_path):
-        units, kind = texture_trial(600, seed=1, size=24, noise=0.5)
+        units, kind = texture_trial(600, seed=1, size=16, noise=0.5)
         task = registry.create("imghet", epochs=60, batch=32, folds=2, reshuffles=1)
         task.fit(units, tmp_path / "run")
-        elsewhere, true_kind = texture_trial(400, seed=101, size=24, noise=0.5)
+        elsewhere, true_kind = texture_trial(400, seed=101, size=16, noise=0.5)
         elsewhere = replace(elsewhere, keys=np.char.add("far ", elsewhere.keys))
         found = task.fitted.fits.posterior(elsewhere.keys, task.fitted.standard(elsewhere.images))
         rivals = task.fitted.baselines(elsewhere.keys, task.fitted.standard(elsewhere.images))
@@ -129,6 +130,8 @@ class TestVerbs:
         assert main(["predict", run, str(scene), "-o", str(tmp_path / "map.tif"), "--step", "8", "--draws", "4"]) == 0
         assert main(["predict", run, str(path), "-o", str(tmp_path / "images.gpkg")]) == 0
         assert main(["score", run, str(path), "--part", "all"]) == 0
+        with Image.open(tmp_path / "run" / "study.png") as picture:
+            assert np.ptp(np.asarray(picture)) > 100
         assert "T-learner on band means" in capsys.readouterr().out
         with rasterio.open(tmp_path / "map.tif") as raster:
             assert raster.descriptions == ("effect", "effect_sd", "p1", "p1_sd", "p2", "p2_sd")

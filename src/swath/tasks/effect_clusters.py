@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from swath.causal.cluster_fits import ClusterTraining
+from swath.causal.cluster_fits import ClusterTraining, Posterior, salience
 from swath.causal.cluster_study import CrossFit
 from swath.causal.cluster_tables import image_table, study_table, unit_scores
 from swath.causal.effect_clusters import ClusterOptions, EffectClusters, Scale
@@ -33,7 +33,8 @@ from swath.tasks.task import Task
 from swath.tasks.weights import load_into, load_state, save_state
 
 #: Files of a run beside those of every run.
-_WEIGHTS, _KEYS, _STUDY, _IMAGES = "weights.safetensors", "keys.json", "study.json", "images.csv"
+_WEIGHTS, _KEYS = "weights.safetensors", "keys.json"
+_STUDY, _IMAGES, _PICTURE = "study.json", "images.csv", "study.png"
 
 
 class EffectClustering(Task):
@@ -82,8 +83,8 @@ class EffectClustering(Task):
     def fit(self, data: Units, run: Path, *, seed: int = 0, draws: int = 50, level: float = 0.9) -> Run:
         """Fit to the rest of each fold of images, and tell of each image by the fits that never saw it.
 
-        The run holds `images.csv`, a row for each image, and `study.json`: average effect, clusters, their effects by
-        the model and on units that no fit saw, and the calibration of predicted effects.
+        The run holds `images.csv`, a row for each image, `study.json`: average effect, clusters, their effects by the
+        model and on units that no fit saw, and the calibration of predicted effects, and all that as `study.png`.
 
         Args:
             data: Units with treatment and outcome; those of part `train` where the study has parts.
@@ -117,6 +118,7 @@ class EffectClustering(Task):
         table = image_table(posterior, units.keys, self.reshuffles)
         write_text(run / _IMAGES, table.to_csv(index=False))
         write_text(run / _STUDY, json.dumps(study_table(prepared, posterior, level), indent=1))
+        self._draw(run / _PICTURE, units, prepared, posterior)
         return Run(run)
 
     def predict(
@@ -260,6 +262,16 @@ class EffectClustering(Task):
             raise RunError("The task has learned nothing yet", fix="Fit it, or load a run")
         return self.fitted
 
+    def _draw(self, path: Path, units: Units, prepared: Units, posterior: Posterior) -> None:
+        """Draw the study; salience is that of the first fit."""
+        from swath.tasks.effect_picture import draw_study, surest_images
+
+        base, effect = posterior.base.mean(axis=0), posterior.effect.mean(axis=0)
+        scores = unit_scores(prepared, base[units.image_of], (base + effect)[units.image_of])
+        shown = surest_images(posterior)
+        gradient = salience(self._learned().fits.models[0], prepared.images[shown])
+        draw_study(path, units, posterior, scores, gradient, shown)
+
     def _fold_of(self, count: int, seed: int) -> np.ndarray:
         """Fold of each image in each reshuffle; folds are runs of shuffled keys."""
         if count < self.folds:
@@ -287,10 +299,11 @@ def _parts(state: Mapping[str, Tensor], number: int) -> dict[str, dict[str, Tens
 
 
 def _sums(scores: np.ndarray, effect: np.ndarray, constant: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Of each image, what `_summary` needs, `[images, 7]`."""
+    """Of each image, what `_summary` needs, `[images, 8]`."""
+    away = effect - constant  # that averages differ between folds is no heterogeneity
     terms = np.stack(
         [
-            np.ones_like(scores), scores, effect, scores * effect, effect**2, (scores - effect) ** 2,
+            np.ones_like(scores), scores, away, scores * away, away**2, effect, (scores - effect) ** 2,
             (scores - constant) ** 2,
         ], axis=1,
     )  # fmt: skip
@@ -300,11 +313,11 @@ def _sums(scores: np.ndarray, effect: np.ndarray, constant: np.ndarray, groups: 
 
 
 def _summary(sums: np.ndarray) -> dict[str, float]:
-    count, score, effect, both, squared, away, constant_away = (float(v) for v in sums)
-    spread = squared - effect**2 / count
-    told = spread > 1e-9 * max(squared, 1e-12)
+    count, score, away, both, squared, effect, wrong, constant_wrong = (float(v) for v in sums)
+    spread = squared - away**2 / count
+    told = spread > 1e-9 * max(effect**2 / count, 1e-12)
     return {
-        "gain": 1 - away / constant_away,
-        "calibration": (both - score * effect / count) / spread if told else float("nan"),
+        "gain": 1 - wrong / constant_wrong,
+        "calibration": (both - score * away / count) / spread if told else float("nan"),
         "average_effect_error": (effect - score) / count,
     }
