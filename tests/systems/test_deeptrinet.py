@@ -138,9 +138,9 @@ def test_patches_set_side_by_side_are_the_image(tmp_path, shape):
 
 @pytest.mark.slow
 def test_the_published_layout_is_fitted_scored_and_mapped_from_the_command_line(tmp_path):
-    place = make_world(seed=3, width=1800, height=1200, towns=40)
-    aerial.gid15(place, tmp_path / "data", pictures=6, edge=128)
-    recipe = "--patch 64 --batch 4 --epochs 3 --samples 40 --learning_rate 0.002 --accelerator cpu"
+    place = make_world(seed=3, width=1000, height=1000, towns=100)
+    aerial.gid15(place, tmp_path / "data", pictures=6, edge=80)
+    recipe = "--patch 64 --batch 4 --epochs 2 --samples 24 --learning_rate 0.002 --accelerator cpu"
     run = tmp_path / "run"
     assert (
         main(["fit", "deeptrinet", str(tmp_path / "data"), "-o", str(run), "--encoder=test_resnet", *recipe.split()])
