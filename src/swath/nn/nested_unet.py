@@ -105,7 +105,7 @@ def _encoder(name: str, in_channels: int) -> Any:
             "timm has no such encoder", got=name, expected="for example efficientnet_b0 to efficientnet_b4"
         )
     try:
-        encoder = timm.create_model(name, features_only=True, feature_cls="getter", in_chans=in_channels)
+        encoder: Any = timm.create_model(name, features_only=True, feature_cls="getter", in_chans=in_channels)
         strides = encoder.feature_info.reduction()
     except (TypeError, NotImplementedError, RuntimeError, AssertionError, AttributeError) as error:
         raise ConfigError(f"The encoder {name} gives no features", got=error, expected=_SUITED) from error
