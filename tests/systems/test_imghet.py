@@ -250,6 +250,14 @@ class TestBadInput:
         with pytest.raises(ConfigError):
             registry.create("imghet", **options)
 
+    @pytest.mark.parametrize("options", [{"draws": 0}, {"level": 1.5}])
+    def test_options_of_verbs_without_sense(self, options, small, tmp_path):
+        folder, units, _ = small
+        with pytest.raises(ConfigError, match="draws"):
+            swath.load(folder / "run").score(units, part="all", **options)
+        with pytest.raises(ConfigError, match="draws"):
+            registry.create("imghet").fit(units, tmp_path / "run", **options)
+
     def test_a_scene_with_other_bands(self, small, tmp_path):
         folder, _, _ = small
         task = swath.load(folder / "run")

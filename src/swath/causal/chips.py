@@ -116,12 +116,17 @@ def _cut(scene: Source, lon: float, lat: float, size: int, resolution: float | N
         top, left = (int(np.floor(middle[0] - size / 2 + 0.5)) for middle in (row, col))
         values, valid = scene.read(Window(top, left, size, size))
     else:
-        zone = (32600 if lat >= 0 else 32700) + min(int((lon + 180) // 6) + 1, 60)
+        zone = utm_zone(lon, lat)
         x, y = transformer(CRS.from_epsg(4326), CRS.from_epsg(zone)).transform(lon, lat)
         step = resolution or abs(scene.grid.affine.e) * 111_320.0
         affine = Affine(step, 0, x - step * size / 2, 0, -step, y + step * size / 2)
         values, valid = WarpedSource(scene, GeoBox((size, size), affine, f"EPSG:{zone}")).read(Window(0, 0, size, size))
     return scene.bands.decode(values), valid
+
+
+def utm_zone(lon: float, lat: float) -> int:
+    """EPSG code of the UTM zone of a place in degrees."""
+    return (32600 if lat >= 0 else 32700) + min(int((lon + 180) // 6) + 1, 60)
 
 
 def _touched(scene: Source, wanted: Chips) -> np.ndarray:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj import CRS
 
+from swath.causal.chips import utm_zone
 from swath.data.sources import Source
 from swath.data.warped import on_grid
 from swath.errors import BandError, ConfigError, DataError
-from swath.geo.grids import is_geographic, require_crs, shape_of
+from swath.geo.grids import is_geographic, require_crs, shape_of, transformer
+from swath.geo.vectors import footprint
 from swath.geo.windows import Window
 
 #: Least share of a chip that must be valid, as of the chips of a study.
@@ -94,4 +98,7 @@ def _pixels(scene: Source, resolution: float | None) -> GeoBox:
         raise ConfigError(
             f"{scene.name} is on a geographic grid", fix="Say the chips' edge of a pixel in metres: `resolution`"
         )
-    return GeoBox.from_geopolygon(scene.grid.extent, resolution=resolution, crs="utm")
+    outline = shapely.get_coordinates(footprint(scene.grid))
+    zone = CRS.from_epsg(utm_zone(*outline.mean(axis=0)))
+    x, y = transformer(CRS.from_epsg(4326), zone).transform(*outline.T)
+    return GeoBox.from_bbox((min(x), min(y), max(x), max(y)), zone.to_string(), resolution=resolution)

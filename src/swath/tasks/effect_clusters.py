@@ -94,8 +94,10 @@ class EffectClustering(Task):
             level: Of intervals.
 
         Raises:
+            ConfigError: If an option makes no sense.
             DataError: If the units cannot be used.
         """
+        _check(draws, level)
         units = with_own_images(data.of_part("train"))
         fold_of = self._fold_of(len(units.keys), seed)
         self.frames, bands, height, width = units.images.shape[1:]
@@ -150,6 +152,7 @@ class EffectClustering(Task):
             ConfigError: If the source cannot become such a product.
             DataError: If it does not fit what was fitted to.
         """
+        _check(draws)
         output, fitted = Path(output), self._learned()
         if isinstance(source, Units):
             units = with_own_images(source)
@@ -190,7 +193,12 @@ class EffectClustering(Task):
             level: Of the intervals.
             resamples: Draws of images with all of their units.
             seed: Of the draws.
+
+        Raises:
+            ConfigError: If an option makes no sense.
+            DataError: If the units do not fit what was fitted to, or some of their images were fitted to.
         """
+        _check(draws, level)
         fitted = self._learned()
         units = with_own_images(data.of_part(part))
         prepared = fitted.prepared(units)
@@ -279,6 +287,13 @@ class EffectClustering(Task):
         random = np.random.default_rng(seed)
         folds = np.arange(count) * self.folds // count
         return np.stack([folds[random.permutation(count)] for _ in range(self.reshuffles)])
+
+
+def _check(draws: int, level: float = 0.5) -> None:
+    if draws < 1 or not 0 < level < 1:
+        raise ConfigError(
+            "`draws` must be positive and `level` between 0 and 1", got=f"{draws} and {level}", expected="50 and 0.9"
+        )
 
 
 def _map_bands(fitted: Fitted) -> list[str]:
