@@ -188,7 +188,7 @@ class EffectClustering(Task):
 
         Args:
             data: Units with treatment and outcome. Images that were fitted to are told by fits that never saw them.
-            part: The part to score.
+            part: The part to score; all units where the study has none.
             draws: Of the posterior, of each fit.
             level: Of the intervals.
             resamples: Draws of images with all of their units.
@@ -213,7 +213,7 @@ class EffectClustering(Task):
             found[name] = {k: Score(v, *intervals[k]) for k, v in _summary(sums.sum(axis=0)).items() if np.isfinite(v)}
         known = np.isin(units.keys, fitted.fits.keys)
         return Scores(
-            part,
+            "all" if data.part is None else part,
             found.pop("system"),
             found,
             facts={
