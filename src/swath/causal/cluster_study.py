@@ -150,7 +150,7 @@ def clustered_least_squares(
     The sandwich of Liang & Zeger (1986) with the usual correction for few groups and degrees of freedom.
     """
     count, columns = design.shape
-    inverse = np.linalg.inv(design.T @ design)
+    inverse = np.linalg.pinv(design.T @ design, hermitian=True)  # covariates may repeat one another
     values = inverse @ design.T @ outcome
     _, codes = np.unique(groups, return_inverse=True)
     sums = np.zeros((codes.max() + 1, columns))

@@ -133,7 +133,7 @@ def read_units(path: str | Path) -> Units:
         raise ConfigError(f"{path} has unknown keys", got=", ".join(strange), expected=", ".join(sorted(_KNOWN)))
     if missing := sorted({"units", "images"} - set(said)):
         raise ConfigError(f"{path} does not describe units", got=f"no {', '.join(missing)}")
-    table = _table(path.parent / str(said["units"]))
+    table = _table(path.parent / str(said["units"]), said.get("key"))
 
     def column(role: str) -> pd.Series | None:
         return None if role not in said else _column(table, said[role], role)
@@ -181,9 +181,11 @@ def _mapping(path: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path, key: object) -> pd.DataFrame:
+    # as numbers, keys would lose the zeros that they begin with
+    texts = {} if key is None else {str(key): str}
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=texts)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise ReadError(f"{path} cannot be read as a table of units", got=error) from error
     if table.empty:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
-
 from swath.causal.cluster_fits import ClusterTraining
 from swath.causal.effect_clusters import ClusterOptions
+from swath.nn.chip_encoder import chip_encoder
 from swath.registry import Card, register
 from swath.tasks.effect_clusters import EffectClustering
 
@@ -76,23 +75,9 @@ def imghet(
     return EffectClustering(
         ClusterOptions(clusters, variant, temperature, regularisation=regularisation),
         ClusterTraining(epochs, batch, learning_rate),
-        lambda frames, bands: _encoder(frames * bands, width),
+        lambda frames, bands: chip_encoder(frames * bands, width),
         width,
         folds,
         reshuffles,
         orthogonalise,
-    )
-
-
-def _encoder(bands: int, width: int) -> nn.Module:
-    """Two strided convolutions and their mean, of frames side by side: few hundred images bear no more."""
-    return nn.Sequential(
-        nn.Flatten(1, 2),
-        nn.Conv2d(bands, width, 5, stride=2, padding=2),
-        nn.SiLU(),
-        nn.Conv2d(width, width, 3, stride=2, padding=1),
-        nn.SiLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.LayerNorm(width),
     )
