@@ -9,12 +9,15 @@ from rasterio import features
 from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
 from swath.data.readers.dubai import read_dubai
 from swath.data.readers.gid15 import read_gid15
+from swath.data.readers.floodnet import read_floodnet
+from swath.data.readers.floodnet_classification import read_floodnet_classification
+from swath.data.readers.floodnet_vqa import read_floodnet_vqa
 from swath.data.readers.landcover_ai import read_landcover_ai
 from swath.data.readers.mass_buildings import read_mass_buildings
 from swath.data.readers.methane_onboard import read_methane_onboard
 from swath.errors import ConfigError
 from swath.geo.windows import whole
-from swath.simulate import aerial, layouts, moment, rice, starcop, truth
+from swath.simulate import aerial, drone, layouts, moment, rice, starcop, truth
 from swath.simulate import landcover as lc
 from swath.simulate.painting import paint
 from swath.simulate.world import make_world
@@ -142,3 +145,17 @@ def test_methane_onboard(place, tmp_path):
     seen = dict(zip((band.wavelength for band in cube.bands), values, strict=True))
     ratio = seen[2353] / seen[2129]
     assert np.median(ratio[plume]) < np.median(ratio[~plume])
+
+
+def test_floodnet_in_its_three_layouts(place, tmp_path):
+    drone.floodnet(place, tmp_path / "masks", pictures=8, edge=64)
+    found = read_floodnet(tmp_path / "masks")
+    assert [scene.part for scene in found].count("train") == 4
+    seen = set(np.unique([scene.labels.read(scene.grid) for scene in found]))
+    assert {1, 2, 4, 9} <= seen <= set(range(10))
+    drone.floodnet_classification(place, tmp_path / "classes", pictures=6, edge=64)
+    assert sorted(s.labels.index for s in read_floodnet_classification(tmp_path / "classes")) == [0, 0, 0, 1, 1, 1]
+    drone.floodnet_vqa(place, tmp_path / "questions", pictures=8, edge=64)
+    asked = read_floodnet_vqa(tmp_path / "questions")
+    assert {scene.kind for scene in asked} >= {"Simple_Counting", "Complex_Counting", "Condition_Recognition"}
+    assert len({scene.group for scene in asked}) == 4

@@ -27,8 +27,8 @@ from swath.simulate.world import World
 _PIXEL = 0.25
 #: A building is flooded where so much of the ring of 1 m around it is under water; a picture, of so much new water.
 _RING, _LEAST = 0.3, 0.05
-#: Parts, as they are dealt to one picture after the other.
-_PARTS = ("train", "train", "test", "train", "val", "train", "test", "train")
+#: Parts, as they are dealt to one picture after the other; each gets flooded ones and others.
+_PARTS = ("train", "train", "test", "test", "val", "val", "train", "train")
 #: Class in FloodNet of each land-cover code that no flood changes: background, water 5, tree 6, grass 9.
 _CLASS = {lc.WATER: 5, lc.FOREST: 6, lc.GRASS: 9, lc.CROP: 9, lc.WETLAND: 9}
 _FLOODED, _DRY = "flooded", "non flooded"

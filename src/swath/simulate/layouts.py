@@ -15,6 +15,7 @@ from swath.files import replacing, write_text
 from swath.simulate import landcover as lc
 from swath.simulate import moment
 from swath.simulate.aerial import gid15, mass_buildings
+from swath.simulate.drone import floodnet, floodnet_classification, floodnet_vqa
 from swath.simulate.optical import SENSORS, observe, sensor_grid
 from swath.simulate.painting import paint
 from swath.simulate.rasters import write_raster
@@ -118,4 +119,7 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "methane_onboard": methane_onboard,
     "mass_buildings": mass_buildings,
     "gid15": gid15,
+    "floodnet": floodnet,
+    "floodnet_classification": floodnet_classification,
+    "floodnet_vqa": floodnet_vqa,
 }
