@@ -43,6 +43,12 @@ def tiny_cube(
     return TinyCube(np.ascontiguousarray(seen.T).reshape(bands, height, width), absorption, wavelengths, column)
 
 
+def with_colours(cube: TinyCube, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Radiance and wavelengths with blue, green and red before the others: bright ground with noise, no gas."""
+    colours = np.random.default_rng(seed).uniform(4, 8, (3, *cube.column.shape))
+    return np.concatenate([colours, cube.radiance]), np.concatenate([[460.0, 550.0, 640.0], cube.wavelengths])
+
+
 def write_envi(
     path: Path,
     radiance: np.ndarray,

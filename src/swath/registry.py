@@ -11,6 +11,7 @@ import ast
 import difflib
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -133,7 +134,7 @@ def task_class(name: str) -> type[Task]:
     """Class of the task that a system's builder makes, without making it."""
     build = builder(name)
     announced = inspect.signature(build).return_annotation
-    return build.__globals__[announced] if isinstance(announced, str) else announced
+    return getattr(sys.modules[build.__module__], announced) if isinstance(announced, str) else announced
 
 
 def create(name: str, **options: Any) -> Task:

@@ -8,10 +8,10 @@ from rasterio import features
 
 from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
 from swath.data.readers.dubai import read_dubai
-from swath.data.readers.gid15 import read_gid15
 from swath.data.readers.floodnet import read_floodnet
 from swath.data.readers.floodnet_classification import read_floodnet_classification
 from swath.data.readers.floodnet_vqa import read_floodnet_vqa
+from swath.data.readers.gid15 import read_gid15
 from swath.data.readers.landcover_ai import read_landcover_ai
 from swath.data.readers.mass_buildings import read_mass_buildings
 from swath.data.readers.methane_onboard import read_methane_onboard

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from gas_cubes import TinyCube, tiny_cube, write_envi, write_table
+from gas_cubes import TinyCube, tiny_cube, with_colours, write_envi, write_table
 from swath import registry
 from swath.cli import main
 from swath.data.cubes import open_cube
@@ -38,10 +38,11 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name = f"ang2019_t{number}_r0"
         folder = root / name
         folder.mkdir()
+        radiance, wavelengths = with_colours(cube, number)
         if number % 2:
-            write_envi(folder / "cube.img", cube.radiance, cube.wavelengths)
+            write_envi(folder / "cube.img", radiance, wavelengths)
         else:
-            for nm, plane in zip(cube.wavelengths, cube.radiance.astype(np.float32), strict=True):
+            for nm, plane in zip(wavelengths, radiance.astype(np.float32), strict=True):
                 path = folder / f"TOA_AVIRIS_{nm:.3f}nm.tif"
                 with rasterio.open(
                     path, "w", driver="GTiff", height=96, width=96, count=1, dtype="float32", **PLACE
@@ -92,6 +93,63 @@ def check_products(folder: Path, column: np.ndarray) -> None:
     mass = KG_PER_PPM_M * 400 * column.sum()
     assert 0.3 * mass < table["mass_kg"].sum() < 1.2 * mass  # a mask leaves out the thin rim
     assert (folder / "map.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_network_on_the_product_of_a_filter(layout, tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["--absorption", str(layout / "gas.csv"), "--method", "mag1c", "--bands_used", "40"]
+    words += ["--epochs", "12", "--patch", "64", "--batch", "4", "--samples", "24", "--learning_rate", "0.003"]
+    assert main(["fit", "methane_onboard:network", str(layout), "-o", str(run), *words]) == 0
+    capsys.readouterr()
+    assert main(["score", str(run), str(layout), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert set(scores["baselines"]) == {"majority", "nearest centroid", "random forest"}
+    assert scores["system"]["miou"]["value"] > scores["baselines"]["majority"]["miou"]["high"]
+    output = tmp_path / "map.tif"
+    assert main(["predict", str(run), str(layout / "ang2019_t3_r0" / "cube.img"), "-o", str(output), "--json"]) == 0
+    names = ["map.tif", "map-mask.tif", "map-plumes.gpkg", "map-plumes.csv", "map.png"]
+    assert [Path(path).name for path in json.loads(capsys.readouterr().out)] == names
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    with rasterio.open(tmp_path / "map-mask.tif") as file:
+        found = file.read(1) == 1
+    plume = tiny_cube(96, 96, 60, strength=2500, seed=3).column > 300
+    assert (found & plume).sum() / (found | plume).sum() > 0.5
+
+
+def test_the_trained_network_by_its_name(layout, tmp_path, capsys):
+    pytest.importorskip("onboard_methane_detection")
+    pytest.importorskip("onnxruntime")
+    words = ["--absorption", str(layout / "gas.csv"), "--method", "mag1c", "--bands_used", "40"]
+    cube = str(layout / "ang2019_t3_r0" / "cube.img")
+    assert main(["predict", "methane_onboard:trained", cube, "-o", str(tmp_path / "map.tif"), *words]) == 0
+    with rasterio.open(tmp_path / "map-mask.tif") as file:
+        assert file.read(1).shape == (96, 96)
+    assert main(["fit", "methane_onboard:trained", str(layout), "-o", str(tmp_path / "run"), *words]) == 1
+    assert "applied as it is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("network", ["linknet", "unet"])
+def test_networks_load_their_weights_and_are_cut_at_two(network, tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    task = registry.create("methane_onboard:network", network=network)
+    save_file(task.net[1].state_dict(), tmp_path / "weights.safetensors")
+    again = registry.create("methane_onboard:network", network=network, weights=tmp_path / "weights.safetensors").eval()
+    image = torch.rand(1, 4, 64, 64) * 1000
+    batch = {"image": image, "valid": torch.ones(1, 64, 64, dtype=torch.bool)}
+    with torch.inference_mode():
+        assert torch.equal(task.eval()(batch), again(batch))
+        bright = {**batch, "image": image + 1e5}
+        assert torch.equal(again(bright), again({**batch, "image": image + 2e5}))
+
+
+def test_networks_refuse_maps_without_unit():
+    with pytest.raises(ConfigError, match="Networks cannot take"):
+        registry.create("methane_onboard:network", method="cem")
+    with pytest.raises(ConfigError, match="no such network"):
+        registry.create("methane_onboard:network", network="vit")
 
 
 def test_a_users_cube_without_training(tmp_path, capsys):

@@ -9,6 +9,7 @@ from odc.geo.geobox import GeoBox
 
 from swath.files import write_text
 from swath.geo.cog import write_cog
+from swath.sensors.bands import Bands
 from swath.simulate import hyperspectral, moment
 from swath.simulate.moment import Leak
 from swath.simulate.optical import sensor_grid
@@ -16,6 +17,7 @@ from swath.simulate.world import World
 
 #: Pixels of the airborne spectrometer, metres, and the window of methane that it sends, nm.
 _PIXEL, _STEP, _WINDOW = 10.0, 7.0, (2122.0, 2490.0)
+_COLOURS_NM = (460.0, 550.0, 640.0)
 #: Column that the label calls a plume, ppm m, and the emission of the leaks, kg/h.
 _LABELLED, _RATE = 500.0, 4000.0
 
@@ -31,7 +33,7 @@ def methane_onboard(world: World, root: Path, scenes: int = 6, edge: int = 128) 
     """
     west, south, east, north = world.bounds
     when = moment.at(world, 170, 11.0)
-    described = hyperspectral.bands(_STEP, *_WINDOW)
+    described = _described()
     lists: dict[str, list[str]] = {"train": [], "test": []}
     written: list[Path] = []
     for number in range(scenes):
@@ -50,6 +52,12 @@ def methane_onboard(world: World, root: Path, scenes: int = 6, edge: int = 128) 
         write_text(root / f"{part}.csv", "".join(f"{line}\n" for line in ("id", *names)))
         written.append(root / f"{part}.csv")
     return written
+
+
+def _described() -> Bands:
+    """Blue, green and red, and the window of methane."""
+    pieces = [hyperspectral.bands(_STEP, nm, nm) for nm in _COLOURS_NM] + [hyperspectral.bands(_STEP, *_WINDOW)]
+    return Bands(pieces[0].sensor, tuple(band for piece in pieces for band in piece))
 
 
 def _write(path: Path, values: np.ndarray, grid: GeoBox) -> Path:

@@ -43,8 +43,12 @@ def plume_mask(enhancement: np.ndarray, threshold: float, fewest: int = FEWEST_P
     """
     if not np.isfinite(threshold):
         raise ConfigError("The threshold of plumes is not a finite number", got=threshold)
-    opened = ndimage.binary_opening(np.nan_to_num(enhancement, nan=-np.inf) > threshold, _CROSS)
-    labels, _ = ndimage.label(opened, _EIGHT)
+    return large_enough(ndimage.binary_opening(np.nan_to_num(enhancement, nan=-np.inf) > threshold, _CROSS), fewest)
+
+
+def large_enough(mask: np.ndarray, fewest: int) -> np.ndarray:
+    """The pieces of a mask `[height, width]` that have enough pixels, corners touching."""
+    labels, _ = ndimage.label(mask, _EIGHT)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray(sizes[labels] >= max(fewest, 1))

@@ -59,9 +59,7 @@ class GasMapping(Task):
 
     def open_source(self, words: Sequence[str], crs: str | None = None) -> Cube:
         """The cube of one word: an ENVI file, an EMIT `.nc`, or a folder of bands; see `swath.data.cubes.open_cube`."""
-        if len(words) != 1:
-            raise ConfigError("A gas is mapped in one cube at a time", got=" ".join(words))
-        return open_cube(words[0], crs)
+        return open_gas_cube(words, crs)
 
     def fit(self, data: Collection, run: Path) -> Run:
         """Choose the detector's threshold by the pixels' F1 on the `train` part, and leave a run.
@@ -123,7 +121,7 @@ class GasMapping(Task):
                 got=f"{output.name} with {', '.join(products)}",
                 expected=f"a .tif with some of {', '.join(PRODUCTS)}",
             )
-        cube = _cube(source)
+        cube = cube_of(source)
         enhancement = self.mapper.map(cube)
         mask = plume_mask(enhancement, self.threshold, fewest_pixels)
         mask_of = {"threshold": self.threshold, "fewest pixels": fewest_pixels}
@@ -156,7 +154,7 @@ class GasMapping(Task):
         system = [(plume_mask(found, self.threshold), found, truth, scene.id) for scene, found, truth in truths]
         if not any((truth == 1).any() for _, _, truth in truths):
             raise DataError(f"{data.name} shows no plume in its '{part}' part", expected="labels of class 1")
-        ratios = [band_ratio(_cube(scene), self.mapper.absorption) for scene, _, _ in truths]
+        ratios = [band_ratio(cube_of(scene), self.mapper.absorption) for scene, _, _ in truths]
         rival_threshold = _best_threshold(ratios, [truth for _, _, truth in truths])
         rival = [
             (plume_mask(ratio, rival_threshold), ratio, truth, scene.id)
@@ -182,10 +180,7 @@ class GasMapping(Task):
 
     def learned(self, run: Path) -> dict[str, Any]:
         """The threshold, and the table of the absorption, where the user gave one."""
-        if self.mapper.absorption is not None:
-            nm, values = read_table(self.mapper.absorption)
-            rows = "".join(f"{float(a)!r},{float(b)!r}\n" for a, b in zip(nm, values, strict=True))
-            write_text(run / _TABLE, f"wavelength,absorption\n{rows}")
+        keep_table(self.mapper, run)
         return {"threshold": self.threshold}
 
     def recall(self, run: Path, description: dict[str, Any]) -> None:
@@ -198,20 +193,44 @@ class GasMapping(Task):
         if not isinstance(found, int | float):
             raise ConfigError(f"{run} holds no threshold", got=found)
         self.threshold = float(found)
-        if (run / _TABLE).is_file():
-            self.mapper = replace(self.mapper, absorption=run / _TABLE)
+        self.mapper = with_kept_table(self.mapper, run)
 
     def _maps(self, data: Collection) -> Iterator[tuple[Scene, np.ndarray, np.ndarray]]:
         """Each labelled scene with its map and its truth (0, 1, or -1 where unknown or unmeasured)."""
         for scene in data:
             if scene.labels is None:
                 continue
-            found = self.mapper.map(_cube(scene))
+            found = self.mapper.map(cube_of(scene))
             truth = scene.labels.read(scene.grid)
             yield scene, found, np.where(np.isfinite(found), truth, IGNORE)
 
 
-def _cube(source: Cube | Scene | str | Path) -> Cube:
+def open_gas_cube(words: Sequence[str], crs: str | None) -> Cube:
+    """The cube of one word: an ENVI file, an EMIT `.nc`, or a folder of bands; see `swath.data.cubes.open_cube`."""
+    if len(words) != 1:
+        raise ConfigError("A gas is mapped in one cube at a time", got=" ".join(words))
+    return open_cube(words[0], crs)
+
+
+def keep_table(mapper: Mapper, run: Path) -> None:
+    """Write the table of the absorption into a run, where the user gave one."""
+    if mapper.absorption is not None:
+        nm, values = read_table(mapper.absorption)
+        rows = "".join(f"{float(a)!r},{float(b)!r}\n" for a, b in zip(nm, values, strict=True))
+        write_text(run / _TABLE, f"wavelength,absorption\n{rows}")
+
+
+def with_kept_table(mapper: Mapper, run: Path) -> Mapper:
+    """The mapper with the table that `keep_table` wrote."""
+    return replace(mapper, absorption=run / _TABLE) if (run / _TABLE).is_file() else mapper
+
+
+def cube_of(source: Cube | Scene | str | Path) -> Cube:
+    """The cube of a scene or a path.
+
+    Raises:
+        DataError: If the first layer of the scene is no cube.
+    """
     if isinstance(source, str | Path):
         return open_cube(source)
     layer: Any = next(iter(source.layers.values())) if isinstance(source, Scene) else source
