@@ -1,5 +1,6 @@
 """A user's data from YAML: right ones open as described, wrong ones give one clear error."""
 
+import json
 from datetime import UTC, datetime
 
 import numpy as np
@@ -266,3 +267,40 @@ def test_files_outside_of_the_folder_are_told(folder):
     change = in_layer(files="../images/*.tif")
     data = load(inner, change, labels=None, classes=None, ignore=None)
     assert data.facts["folders outside of the data"] == [str((folder / "images").resolve())]
+
+
+def test_polygons_are_things_and_a_column_marks_groups(folder):
+    polygons = tiny.boxes([(0, 0, 5, 7), (40, 0, 10, 10)], GRID, kind=[1, 2], group=[0, 1])
+    write_vectors(polygons.to_crs(tiny.WGS84), folder / "crowns.gpkg")
+    data = load(folder, labels={"files": "crowns.gpkg", "attribute": "kind", "crowd": "group"})
+    things = data[0].labels.instances(data[0].grid)
+    assert (things.classes.tolist(), things.crowd.tolist()) == ([0, 1], [False, True])
+    assert things.boxes.tolist() == [[0, 0, 7, 5], [0, 40, 10, 50]]
+    with pytest.raises(ConfigError, match="no attribute 'gruop'"):
+        load(folder, labels={"files": "crowns.gpkg", "attribute": "kind", "crowd": "gruop"})
+
+
+def test_annotations_in_coco_and_labelme(folder):
+    names = ["s2_20200105", "s2_20210305"]
+    square = [4, 6, 14, 6, 14, 12, 4, 12]
+    images = [{"id": n, "file_name": f"{name}.tif", "height": 64, "width": 64} for n, name in enumerate(names)]
+    things = [{"id": 1, "image_id": 0, "category_id": 5, "iscrowd": 0, "segmentation": [square]}]
+    coco = {"images": images, "annotations": things, "categories": [{"id": 5, "name": "water"}]}
+    (folder / "all.json").write_text(json.dumps(coco))
+    data = load(folder, labels={"files": "all.json", "format": "coco"})
+    found = [scene.labels.instances(scene.grid) for scene in data]
+    assert [len(one) for one in found] == [1, 0]
+    assert found[0].boxes.tolist() == [[4, 6, 14, 12]]
+    assert found[0].classes.tolist() == [1]
+    assert data.facts["scenes without labels"] == [names[1]]
+    for name in names:
+        shape = {"label": "forest", "points": np.reshape(square, (4, 2)).tolist(), "shape_type": "polygon"}
+        told = {"imagePath": f"{name}.tif", "imageHeight": 64, "imageWidth": 64, "shapes": [shape]}
+        (folder / f"images/{name}.json").write_text(json.dumps(told))
+    data = load(folder, labels={"files": "images/{id}.json", "format": "labelme"})
+    assert [scene.labels.instances(scene.grid).boxes.tolist() for scene in data] == [[[4, 6, 14, 12]]] * 2
+    with pytest.raises(ConfigError, match="`format`"):
+        load(folder, labels={"files": "all.json", "format": "voc"})
+    (folder / "all.json").write_text("[1, 2")
+    with pytest.raises(ReadError, match=r"all\.json is no JSON"):
+        load(folder, labels={"files": "all.json", "format": "coco"})

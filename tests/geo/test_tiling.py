@@ -12,7 +12,8 @@ from swath.geo.windows import Window, whole
 def tilings(draw):
     size = draw(st.integers(1, 20))
     shape = (draw(st.integers(1, 60)), draw(st.integers(1, 60)))
-    return Tiling(shape, size, draw(st.integers(0, size - 1)), draw(st.booleans()))
+    aligned = draw(st.booleans())
+    return Tiling(shape, size, draw(st.integers(0, size - 1)), aligned, aligned and draw(st.booleans()))
 
 
 @settings(deadline=None)
@@ -116,3 +117,18 @@ def test_unknown_weights_and_empty_rasters_are_refused():
         Tiling((0, 10), 4)
     with pytest.raises(IndexError):
         Tiling((8, 8), 4)[4]
+
+
+@given(length=st.integers(1, 9000), size=st.integers(2, 2048), data=st.data())
+def test_even_tiles_are_as_many_and_evenly_spread(length, size, data):
+    overlap = data.draw(st.integers(0, size - 1))
+    starts = Tiling((length, length), size, overlap, even=True).starts[0]
+    count = 1 + max(0, int(np.ceil((length - size) / (size - overlap))))
+    assert starts == tuple(int(v + 1e-9) for v in np.linspace(0, max(length - size, 0), count))
+
+
+def test_even_tiles_by_hand():
+    assert Tiling((2048, 1000), 1024, 256, even=True).starts == ((0, 512, 1024), (0,))
+    assert len(Tiling((2048, 2048), 1024, 256, even=True)) == 9
+    with pytest.raises(ConfigError, match="evenly"):
+        Tiling((9, 9), 3, aligned=False, even=True)

@@ -15,7 +15,7 @@ from swath.data.classes import Classes
 from swath.data.raster import open_raster
 from swath.data.scenes import Scene
 from swath.geo.windows import Window
-from swath.scene.objects import find_objects, map_vectors
+from swath.scene.objects import find_objects, map_vectors, seek_objects, write_numbers, write_objects
 
 CLASSES = Classes.of({4: "roof"})
 SPOTS = [(5, 7, 20, 12), (60, 90, 30, 30), (120, 30, 8, 90), (150, 150, 25, 25), (100, 180, 12, 12)]
@@ -80,3 +80,28 @@ def test_means_of_tiles_become_a_raster_of_cells(scene, tmp_path):
     truth = scene.layers["image"].read(Window(0, 0, 200, 220))[0][0].clip(0)
     assert cells[0] == pytest.approx(truth.reshape(10, 20, 11, 20).mean((1, 3)), abs=1e-6)
     assert cells[1] == pytest.approx(1 - cells[0], abs=1e-6)
+
+
+def test_a_way_of_its_own_to_merge_and_even_tiles(scene, tmp_path):
+    def largest(found, tiling):
+        assert tiling.even
+        return found.take(np.array([shapely.area(found.shapes).argmax()]))
+
+    sighting = seek_objects(connected, scene, rule=largest, tile=64, overlap=0.25, even=True)
+    assert (len(sighting.objects), sighting.rule) == (1, "largest")
+    output = write_objects(sighting, scene, tmp_path / "one.gpkg", CLASSES)
+    item = json.loads(output.with_name(output.name + ".stac.json").read_text())
+    assert item["properties"]["swath:provenance"]["rule"] == "largest"
+
+
+def test_of_things_that_lie_on_each_other_the_surest_has_the_number(scene, tmp_path):
+    def two(batch):
+        low, high = shapely.box(10, 10, 60, 60), shapely.box(40, 40, 90, 70)
+        return [([low, high], [0.9, 0.2], [0, 0])] * len(batch["valid"])
+
+    sighting = seek_objects(two, scene, rule="polygons", tile=512)
+    with rasterio.open(write_numbers(sighting, scene, tmp_path / "numbers.tif")) as file:
+        numbers = file.read(1)
+    assert (numbers[10:60, 10:60] == 1).all()
+    assert (numbers[60:70, 40:90] == 2).all()
+    assert (numbers == 2).sum() == 30 * 50 - 20 * 20

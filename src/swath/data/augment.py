@@ -17,6 +17,9 @@ from torch import Tensor
 from swath.data.classes import IGNORE
 from swath.errors import UnknownNameError
 
+#: What is told of each thing beside its box and mask.
+_THINGS = ("label", "crowd")
+
 Sample = dict[str, Any]
 Operation = Callable[[Sample, np.random.Generator], Sample]
 
@@ -42,10 +45,12 @@ class Augment:
     def __call__(self, batch: Sample) -> Sample:
         """A batch as `swath.data.loader.Batches` makes it, each patch changed in its own way.
 
-        `bbox_xyxy`, where there, is a list of boxes `[n, 4]` (x0, y0, x1, y1 in pixels) for each patch.
+        `bbox_xyxy`, where there, is a list of boxes `[n, 4]` (x0, y0, x1, y1 in pixels) for each patch. With
+        `instance_masks` `[n, H, W]` beside them, boxes stay the smallest around the pixels, and things that leave the
+        patch are gone.
         """
         changed = [self._changed(_sample(batch, i)) for i in range(len(batch["valid"]))]
-        return _collated(changed)
+        return _collated(changed, {key for key, value in batch.items() if isinstance(value, list)})
 
     def _changed(self, sample: Sample) -> Sample:
         # Windows may begin left of or above their scene, and a seed takes no negative numbers.
@@ -161,15 +166,34 @@ def _moved(
     valid: Callable[[Tensor], Tensor],
     place: Callable[[Tensor, Tensor, tuple[int, int]], tuple[Tensor, Tensor]],
 ) -> Sample:
-    """The sample with every spatial part moved; boxes become the upright boxes around their moved corners."""
+    """The sample with every spatial part moved; boxes become the upright boxes around moved pixels, or corners."""
     moved = {**sample, "image": _each_layer(sample["image"], image), "valid": valid(sample["valid"])}
     if "mask" in sample:
         moved["mask"] = torch.where(moved["valid"], mask(sample["mask"]), IGNORE)
-    if "bbox_xyxy" in sample:
+    if "instance_masks" in sample:
+        moved |= _moved_things(sample, moved["valid"], mask)
+    elif "bbox_xyxy" in sample:
         boxes = sample["bbox_xyxy"].float()
         x, y = place(boxes[:, [0, 2, 0, 2]], boxes[:, [1, 1, 3, 3]], tuple(sample["valid"].shape))
         moved["bbox_xyxy"] = torch.stack([x.amin(1), y.amin(1), x.amax(1), y.amax(1)], 1) if len(boxes) else boxes
     return moved
+
+
+def _moved_things(sample: Sample, valid: Tensor, mask: Callable[[Tensor], Tensor]) -> Sample:
+    """What a patch holds of single things, moved, of those that keep a valid pixel."""
+    masks = sample["instance_masks"]
+    if len(masks):
+        masks = torch.stack([mask(one.long()) == 1 for one in masks]) & valid
+    kept = masks.flatten(1).any(1) if len(masks) else torch.zeros(0, dtype=torch.bool)
+    rows, cols = masks[kept].any(2), masks[kept].any(1)
+    height, width = valid.shape
+    sides = [
+        cols.int().argmax(1), rows.int().argmax(1),
+        width - cols.flip(1).int().argmax(1), height - rows.flip(1).int().argmax(1),
+    ] if kept.any() else []  # fmt: skip
+    boxes = torch.stack(sides, 1).float() if sides else torch.zeros(0, 4)
+    others = {key: sample[key][kept] for key in _THINGS if key in sample}
+    return {"instance_masks": masks[kept], "bbox_xyxy": boxes, **others}
 
 
 def _coloured(sample: Sample, change: Callable[[Tensor, Tensor], Tensor]) -> Sample:
@@ -190,12 +214,10 @@ def _sample(batch: Sample, index: int) -> Sample:
     }
 
 
-def _collated(samples: Sequence[Sample]) -> Sample:
+def _collated(samples: Sequence[Sample], ragged: set[str]) -> Sample:
     def join(values: list[Any]) -> Any:
         if isinstance(values[0], dict):
             return {name: join([v[name] for v in values]) for name in values[0]}
         return torch.stack(values)
 
-    return {
-        key: [s[key] for s in samples] if key == "bbox_xyxy" else join([s[key] for s in samples]) for key in samples[0]
-    }
+    return {key: [s[key] for s in samples] if key in ragged else join([s[key] for s in samples]) for key in samples[0]}

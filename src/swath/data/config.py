@@ -14,9 +14,11 @@
 
 Patterns are relative to the YAML (see `swath.data.matching`); a file may be a URL, and a `.json` of a layer is a STAC
 item. A list of `files` is several scenes, or with `bands` one file a band. The first layer makes the scenes; files of
-other layers and labels belong to the scene with the same fields, or to all scenes where a pattern names one file. `crs`
-is for files that lack one; `none` takes all files as pictures. Instead of layers, `layout: NAME` and `folder: PATH`
-open a published layout, with another `split:` if one is given.
+other layers and labels belong to the scene with the same fields, or to all scenes where a pattern names one file. Each
+polygon of vector labels is a thing of its own for tasks that tell things apart; `crowd` names the column that marks
+groups, and `format: coco` or `format: labelme` reads such JSON, in pixels of the image. `crs` is for files that lack
+one; `none` takes all files as pictures. Instead of layers, `layout: NAME` and `folder: PATH` open a published layout,
+with another `split:` if one is given.
 """
 
 from __future__ import annotations
@@ -26,15 +28,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from odc.geo.geobox import GeoBox
 
 from swath.data import splits
+from swath.data.annotations import Annotated, find_picture, picture_labels
 from swath.data.checks import check_collection, combined
 from swath.data.classes import Classes
+from swath.data.coco import read_coco
 from swath.data.description import Description, LayerDescription, patterns, read_description
+from swath.data.labelme import read_labelme
 from swath.data.labels import RasterLabels
 from swath.data.matching import Companions, Match, match_files
 from swath.data.raster import open_raster
@@ -144,6 +149,7 @@ class _Opener:
         labels = patterns(description.labels["files"]) if "files" in description.labels else ()
         self._labels = Companions(description.root, *labels) if labels else None
         self._shared: dict[Path | Url, Labels] = {}
+        self._pictures: dict[Path | Url, dict[str, Annotated]] = {}
         self.facts: dict[str, set[str]] = {"warped": set(), "labels": set()}
         root = description.root.resolve()
         companions = [*(c for files in self._files.values() for c in files), *([self._labels] if self._labels else [])]
@@ -168,7 +174,20 @@ class _Opener:
                 expected=f"a file for {match.path}",
                 fix="Add it, or leave the image out of `files:`",
             )
+        if "format" in self._description.labels:
+            return replace(scene, labels=self._annotations(path, match, scene.grid))
         return replace(scene, labels=self._open_labels(path, scene.grid))
+
+    def _annotations(self, path: Path | Url, match: Match, grid: GeoBox) -> VectorLabels:
+        """Things of a scene's image in a file of COCO or labelme."""
+        said, classes, where = self._description.labels, self._description.classes or Classes.of(1), Path(str(path))
+        if said["format"] == "labelme":
+            picture = read_labelme(where, said.get("width"))
+        else:
+            if path not in self._pictures:
+                self._pictures[path] = read_coco(where)
+            picture = find_picture(self._pictures[path], PurePosixPath(match.path.as_posix()), str(path))
+        return picture_labels(picture, grid, classes, str(path), self._description.texts)
 
     def _label_of_image(self, match: Match) -> ImageLabel:
         """The class of a whole image, which a field of its path names."""
@@ -229,7 +248,7 @@ class _Opener:
     def _new_labels(self, path: Path | Url) -> Labels:
         description = self._description
         said, classes = dict(description.labels), description.classes or Classes.of(1)
-        vector_only = {"attribute", "layer", "background", "width"} & said.keys()
+        vector_only = {"attribute", "layer", "background", "width", "crowd"} & said.keys()
         if path.suffix.casefold() in _VECTORS:
             if "attribute" not in said:
                 raise ConfigError(f"The labels {path} need an `attribute`", expected="the column that tells the class")

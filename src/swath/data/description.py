@@ -46,6 +46,8 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "background": (str,),
         "width": (int, float, str),
         "colours": (bool,),
+        "crowd": (str,),
+        "format": (str,),
     },
     "class": {"name": (str,), "colour": _TEXTS, "color": _TEXTS},
 }
@@ -138,6 +140,10 @@ def read_description(path: Path) -> Description:
         classes, texts = _classes(found["classes"], found.get("ignore", []), where)
     if "labels" in found:
         _check(labels, _KEYS["labels"], f"`labels` of {where}", () if "field" in labels else ("files",))
+        if labels.get("format", "coco") not in ("coco", "labelme"):
+            raise ConfigError(
+                f"`format` of `labels` of {where} is unknown", got=labels["format"], expected="coco, labelme"
+            )
         if classes is None:
             raise ConfigError(f"{where} has labels but no `classes`", expected="codes or texts, and names of classes")
     return Description(

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from swath.data.buffers import take
 from swath.data.classes import IGNORE
+from swath.data.instances import INSTANCE_KEYS, batch_arrays, no_instances, read_instances
 from swath.data.samplers import Place, Places, Sampler
 from swath.data.scenes import Collection
 from swath.data.sources import Source, read_around
@@ -60,6 +61,10 @@ class Batches:
     position so that a rank reads few files. Where the last places are fewer than the ranks, the others get a patch in
     which nothing is valid.
 
+    Batches of instances hold, instead of `mask`, what `swath.data.instances` makes of the things in each patch, a list
+    with an entry a patch: `bbox_xyxy` `[n, 4]`, `instance_masks` `[n, H, W]`, `label` `[n]` (class indices) and `crowd`
+    `[n]`. Pixels outside of the part are invalid there, because things on them must not be learned from.
+
     Args:
         collection: The scenes.
         places: A sampler, called for every epoch; or fixed places.
@@ -75,6 +80,7 @@ class Batches:
         on_error: Whether a patch that cannot be read ends the epoch, or is listed in `skipped` and its damaged squares
             of up to 64 pixels are invalid.
         pin: Whether tensors are in pinned memory, for transfer to a CUDA device.
+        instances: Whether things are told apart.
 
     Attributes:
         epoch: Number of the next iteration; set it to resume.
@@ -101,6 +107,7 @@ class Batches:
         augment: Callable[[Batch], Batch] | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         pin: bool = False,
+        instances: bool = False,
     ) -> None:
         if min(batch, threads, prefetch, world) < 1 or not 0 <= rank < world:
             raise ConfigError(
@@ -115,7 +122,7 @@ class Batches:
         self._collection, self._places, self._part, self._patch = collection, places, part, patch
         self._batch, self._threads, self._prefetch, self._seed = batch, threads, prefetch, seed
         self._rank, self._world, self._augment, self._on_error, self._pin = rank, world, augment, on_error, pin
-        self._reader = _Reader(collection, part, patch)
+        self._reader = _Reader(collection, part, patch, instances)
         self._drawn: tuple[int, Places] | None = None
 
     def __len__(self) -> int:
@@ -213,10 +220,10 @@ class PatchDataset(Dataset[Batch]):
 class _Reader:
     """Reads patches of a collection into arrays of batches."""
 
-    def __init__(self, collection: Collection, part: str | None, patch: int) -> None:
-        self._collection, self._part, self._patch = collection, part, patch
+    def __init__(self, collection: Collection, part: str | None, patch: int, instances: bool = False) -> None:
+        self._collection, self._part, self._patch, self._instances = collection, part, patch, instances
         self._bands = collection.bands
-        self._labelled = any(scene.labels is not None for scene in collection)
+        self._labelled = not instances and any(scene.labels is not None for scene in collection)
         self._layers = lru_cache(maxsize=None)(self._on_scene_grid)
         self._squares = lru_cache(maxsize=_KEPT)(self._label_square)
 
@@ -230,6 +237,8 @@ class _Reader:
             "scene": np.empty(size, np.int64),
             "window": np.empty((size, 4), np.int64),
         }
+        if self._instances:
+            return batch | {key: [None] * size for key in INSTANCE_KEYS}
         return batch | ({"mask": take((size, *square), np.int64)} if self._labelled else {})
 
     def fill(self, batch: Batch, index: int, place: Place, read: Read = lambda s, w: s.read(w)) -> None:
@@ -247,6 +256,8 @@ class _Reader:
                 stored, inside = read(source, window)
                 _decode(stored, source.bands, _image(batch, name)[index])
                 valid &= inside
+            if self._instances:
+                self._tell_apart(batch, index, place)
             for name in self._bands if not valid.all() else ():
                 _image(batch, name)[index][:, ~valid] = 0
             if not self._labelled:
@@ -268,6 +279,18 @@ class _Reader:
         batch["valid"][index] = False
         if self._labelled:
             batch["mask"][index] = IGNORE
+        if self._instances:
+            for key, found in batch_arrays(no_instances(place.window.shape)):
+                batch[key][index] = found
+
+    def _tell_apart(self, batch: Batch, index: int, place: Place) -> None:
+        """Put the things of a patch into the batch, and make what is outside of the part invalid."""
+        scene, window = self._collection[place.scene], place.window
+        if self._part is not None:
+            batch["valid"][index] &= scene.part_mask(window, self._part)
+        things = read_instances(scene.labels, window_grid(scene.grid, window)).cut(batch["valid"][index])
+        for key, found in batch_arrays(things):
+            batch[key][index] = found
 
     def _say_where(self, batch: Batch, index: int, place: Place) -> None:
         window = place.window
@@ -327,4 +350,9 @@ def _tensors(batch: Batch, pin: bool) -> Batch:
 
 
 def _map(batch: Batch, change: Callable[[Any], Any]) -> Batch:
-    return {key: _map(value, change) if isinstance(value, dict) else change(value) for key, value in batch.items()}
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _map(value, change)
+        return [change(one) for one in value] if isinstance(value, list) else change(value)
+
+    return {key: changed(value) for key, value in batch.items()}

@@ -15,6 +15,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from swath.data.classes import IGNORE, Classes
+from swath.data.instances import Instances, lay
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import coordinates, positions, shape_of, transformer, window_grid
 from swath.geo.vectors import rasterize, read_vectors
@@ -36,6 +37,8 @@ class VectorLabels:
         width: Width of lines in metres (in pixels where there is no CRS), or the column that tells it; by default a
             line labels the pixels that it passes through.
         background: Name of the class of all ground without geometry; by default it has no label.
+        crowd: Column that tells, by a number other than 0, which rows stand for a group of things that are not told
+            apart; by default none does.
         layer: Layer of the file.
         crs: CRS, where the file does not say.
 
@@ -59,13 +62,14 @@ class VectorLabels:
         texts: Mapping[str, int] | None = None,
         width: float | str | None = None,
         background: str | None = None,
+        crowd: str | None = None,
         layer: str | None = None,
         crs: str | None = None,
     ) -> None:
         from_file = isinstance(vectors, str | Path)
         frame = read_vectors(vectors, layer, crs) if isinstance(vectors, str | Path) else vectors
         self.name = str(vectors) if from_file else "vector labels"
-        for column in (attribute, width):
+        for column in (attribute, width, crowd):
             if isinstance(column, str) and column not in frame.columns:
                 raise ConfigError(
                     f"{self.name} has no attribute '{column}'",
@@ -81,10 +85,12 @@ class VectorLabels:
         self.notes = tuple(
             f"{self.name}: rows with {what}: {_rows(rows)}" for what, rows in notes.items() if rows.any()
         )
-        if empty.all():
+        if len(frame) and empty.all():
             raise DataError(f"{self.name} holds no geometry", expected="at least one")
         self._crs: CRS | None = frame.crs
         shapes, self._classes = shapes[~empty], indices[~empty]
+        groups = np.zeros(len(frame), bool) if crowd is None else frame[crowd].fillna(0).to_numpy() != 0
+        self._crowd = groups[~empty]
         if width is not None:
             widths = frame[width].to_numpy(float) if isinstance(width, str) else np.full(len(frame), float(width))
             shapes = _widened(shapes, widths[~empty], self._crs, self.name)
@@ -118,6 +124,16 @@ class VectorLabels:
         near = self.near(grid)
         shapes = GeoSeries(self._shapes[near], crs=self._crs)
         return rasterize(shapes, self._classes[near], grid, fill=self._fill, dtype=np.int16)
+
+    def instances(self, grid: GeoBox) -> Instances:
+        """See `swath.data.instances.InstanceLabels`: each row whose class counts is a thing.
+
+        Raises:
+            GridError: If either the vectors or `grid` have no CRS.
+        """
+        near = self.near(grid)
+        near = near[self._classes[near] != IGNORE]
+        return lay(self._shapes[near], self._crs, grid, self._classes[near], self._crowd[near], near)
 
     def near(self, grid: GeoBox) -> np.ndarray:
         """Places of the geometries that may meet a grid, in order."""

@@ -27,12 +27,14 @@ class Tiling:
         aligned: Whether the last tile of a row or column is moved inward, so that no tile reaches beyond a raster that
             is at least as large as a tile (neighbours then share more). If not, tiles keep their stride and the last
             ones reach beyond.
+        even: Whether as many tiles, aligned, are spread evenly, so that all neighbours share about as much.
     """
 
     shape: tuple[int, int]
     size: int
     overlap: int = 0
     aligned: bool = True
+    even: bool = False
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 0 <= self.overlap < self.size:
@@ -41,13 +43,15 @@ class Tiling:
                 got=f"size {self.size}, overlap {self.overlap}",
                 expected="a positive size and an overlap of at least 0 and less than the size",
             )
+        if self.even and not self.aligned:
+            raise ConfigError("Tiles that keep their stride cannot be spread evenly")
         if min(self.shape) < 1:
             raise ConfigError("A raster without pixels has no tiles", got=self.shape)
 
     @cached_property
     def starts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """First rows of the rows of tiles, and first columns of the columns of tiles."""
-        rows, cols = (_starts(length, self.size, self.overlap, self.aligned) for length in self.shape)
+        rows, cols = (_starts(length, self.size, self.overlap, self.aligned, self.even) for length in self.shape)
         return rows, cols
 
     def __len__(self) -> int:
@@ -109,10 +113,12 @@ def weights(size: int, overlap: int, kind: Literal["cosine", "linear", "none"] =
     return np.outer(line, line).astype(np.float32)
 
 
-def _starts(length: int, size: int, overlap: int, aligned: bool) -> tuple[int, ...]:
+def _starts(length: int, size: int, overlap: int, aligned: bool, even: bool) -> tuple[int, ...]:
     stride = size - overlap
     count = 1 + max(0, -(-(length - size) // stride))
     last = max(0, length - size)
+    if even:
+        return tuple(place * last // max(count - 1, 1) for place in range(count))
     return tuple(min(place * stride, last) if aligned else place * stride for place in range(count))
 
 

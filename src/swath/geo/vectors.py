@@ -157,10 +157,24 @@ def rasterize(
     shapes, index = to_grid(geometries.geometry.to_numpy(), geometries.crs, grid)
     if not len(shapes):
         return np.full(grid.shape, fill, dtype)
+    return burn(shapes, values[index], grid, fill=fill, dtype=dtype, all_touched=all_touched)
+
+
+def burn(
+    shapes: np.ndarray,
+    values: np.ndarray,
+    grid: GeoBox,
+    *,
+    fill: float = 0,
+    dtype: np.dtype | type | str = np.uint8,
+    all_touched: bool = False,
+) -> np.ndarray:
+    """As `rasterize`, of shapes that are in the coordinates of `grid` already; nothing is checked."""
+    dtype = np.dtype(dtype)
     work = np.uint8 if dtype.kind == "b" else dtype
     with _rasterising:
         raster = rasterio.features.rasterize(
-            zip(shapes, values[index].astype(work).tolist(), strict=True),
+            zip(shapes, np.asarray(values).astype(work).tolist(), strict=True),
             out_shape=shape_of(grid),
             transform=grid.affine,
             fill=fill,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,12 +16,14 @@ from odc.geo.geobox import GeoBox
 
 from swath import __version__
 from swath.data.classes import Classes
-from swath.data.loader import Batches
+from swath.data.loader import Batches, Skipped
 from swath.data.scenes import Collection
-from swath.geo.cog import describe_bands, write_cog
+from swath.geo.cog import BLOCK, describe_bands, write_cog
 from swath.geo.grids import coordinates, shape_of
+from swath.geo.masks import picture_grid
 from swath.geo.stac import write_item
-from swath.geo.vectors import write_vectors
+from swath.geo.tiling import Tiling
+from swath.geo.vectors import burn, write_vectors
 from swath.scene.merge import Objects, Rule, merge_objects, merge_vectors
 from swath.scene.plan import Plan
 
@@ -34,13 +36,34 @@ if TYPE_CHECKING:
 Finder = Callable[[Mapping[str, Any]], Sequence[tuple[Sequence[shapely.Geometry], Sequence[float], Sequence[int]]]]
 
 
+#: What all tiles found to things of the scene: a way of its own to merge (see `swath.scene.merge.merge_objects`).
+Merger = Callable[[Objects, Tiling], Objects]
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What was found on a scene.
+
+    Attributes:
+        objects: Merged, in pixels `(x, y)` = `(col, row)` of the scene.
+        plan: The tiles.
+        rule: How they were merged.
+        skipped: Tiles that could not be read as a whole.
+    """
+
+    objects: Objects
+    plan: Plan
+    rule: str
+    skipped: Sequence[Skipped] = ()
+
+
 def find_objects(
     model: Finder,
     scene: Scene,
     output: Path,
     classes: Classes,
     *,
-    rule: Rule,
+    rule: Rule | Merger,
     tile: int = 512,
     overlap: float = 0.25,
     batch: int = 2,
@@ -53,18 +76,18 @@ def find_objects(
     """Find boxes, polygons or points on a scene and write them with class, score and a STAC item.
 
     Args:
-        model: Finds things in a batch of tiles. Those whose middle is invalid ground do not count.
+        model: See `seek_objects`.
         scene: The scene; its labels are not read.
         output: Vector file, by suffix (see `write_vectors`).
         classes: Names of the classes.
-        rule: What the shapes are, and so how they are merged; see `swath.scene.merge.merge_objects`.
-        tile: Edge of a tile in pixels; things larger than the overlap are joined from pieces.
-        overlap: Share of a tile that neighbours have in common.
-        batch: Tiles that run together.
-        agreement: See `merge_objects`.
-        radius: See `merge_objects`.
-        threads: Threads that read.
-        on_error: Whether a block that cannot be read ends the run, or its tile is left out and listed.
+        rule: See `seek_objects`.
+        tile: See `seek_objects`.
+        overlap: See `seek_objects`.
+        batch: See `seek_objects`.
+        agreement: See `seek_objects`.
+        radius: See `seek_objects`.
+        threads: See `seek_objects`.
+        on_error: See `seek_objects`.
         provenance: How the model came to be; goes into the STAC item.
 
     Returns:
@@ -74,7 +97,48 @@ def find_objects(
         ConfigError: If an option is out of range.
         SwathError: As sources raise it, and `write_vectors`.
     """
-    plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch)
+    sighting = seek_objects(
+        model, scene, rule=rule, tile=tile, overlap=overlap, batch=batch, agreement=agreement, radius=radius,
+        threads=threads, on_error=on_error,
+    )  # fmt: skip
+    return write_objects(sighting, scene, output, classes, provenance)
+
+
+def seek_objects(
+    model: Finder,
+    scene: Scene,
+    *,
+    rule: Rule | Merger,
+    tile: int = 512,
+    overlap: float = 0.25,
+    batch: int = 2,
+    agreement: float = 0.5,
+    radius: float = 3.0,
+    even: bool = False,
+    threads: int = 2,
+    on_error: Literal["raise", "skip"] = "raise",
+) -> Sighting:
+    """Find boxes, polygons or points on a scene.
+
+    Args:
+        model: Finds things in a batch of tiles. Those whose middle is invalid ground do not count.
+        scene: The scene; its labels are not read.
+        rule: What the shapes are, and so how they are merged (see `swath.scene.merge.merge_objects`); or a way of its
+            own to merge them.
+        tile: Edge of a tile in pixels; things larger than the overlap are joined from pieces.
+        overlap: Share of a tile that neighbours have in common.
+        batch: Tiles that run together.
+        agreement: See `merge_objects`.
+        radius: See `merge_objects`.
+        even: See `swath.geo.tiling.Tiling`.
+        threads: Threads that read.
+        on_error: Whether a block that cannot be read ends the run, or its tile is left out and listed.
+
+    Raises:
+        ConfigError: If an option is out of range.
+        SwathError: As sources raise it.
+    """
+    plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch, even=even)
     batches = _batches(scene, plan, threads, on_error)
     parts: list[Objects] = []
     number = 0
@@ -86,7 +150,18 @@ def find_objects(
             parts.append(_on_scene(np.array(shapes, object), scores, kinds, seen, plan, number))
             number += 1
     together = Objects(*(np.concatenate([getattr(p, name) for p in parts]) for name in Objects.__dataclass_fields__))
-    merged = merge_objects(together, plan.tiling, rule, agreement=agreement, radius=radius)
+    if callable(rule):
+        merged, name = rule(together, plan.tiling), getattr(rule, "__name__", "its own")
+    else:
+        merged, name = merge_objects(together, plan.tiling, rule, agreement=agreement, radius=radius), rule
+    return Sighting(merged, plan, name, tuple(batches.skipped))
+
+
+def write_objects(
+    sighting: Sighting, scene: Scene, output: Path, classes: Classes, provenance: Mapping[str, Any] | None = None
+) -> Path:
+    """Write what was found, with class, score and a STAC item; see `find_objects`."""
+    merged = sighting.objects
     placed = shapely.transform(merged.shapes, lambda xy: np.column_stack(coordinates(scene.grid, xy[:, 1], xy[:, 0])))
     frame = gpd.GeoDataFrame(
         {
@@ -98,7 +173,28 @@ def find_objects(
         crs=None if scene.grid.crs is None else scene.grid.crs.proj,
     )
     write_vectors(frame, output)
-    _describe(output, scene.grid, scene, plan, batches, {"rule": rule, **(provenance or {})})
+    told = {"rule": sighting.rule, **(provenance or {})}
+    _describe(output, scene.grid, scene, sighting.plan, sighting.skipped, told)
+    return output
+
+
+def write_numbers(sighting: Sighting, scene: Scene, output: Path, provenance: Mapping[str, Any] | None = None) -> Path:
+    """Write a raster of what was found: the row of each in the vector file, from 1; of several the surest counts."""
+    shapes = sighting.objects.shapes
+    order = np.argsort(sighting.objects.scores, kind="stable")
+    tree, (height, width) = shapely.STRtree(shapes), shape_of(scene.grid)
+
+    def strips() -> Iterator[np.ndarray]:
+        for row in range(0, height, BLOCK):
+            part = picture_grid((min(BLOCK, height - row), width))
+            near = order[np.isin(order, tree.query(shapely.box(0, row, width, row + BLOCK)))]
+            here = shapely.transform(shapes[near], lambda xy, row=row: xy - [0, row])
+            yield (burn(here, near + 1, part, dtype=np.uint32) if len(near) else np.zeros(part.shape, np.uint32))[None]
+
+    write_cog(output, strips(), scene.grid, count=1, dtype="uint32", nodata=0, band_names=("number",))
+    bands = describe_bands(("number",), "uint32", 0, None)
+    told = {"rule": sighting.rule, **(provenance or {})}
+    _describe(output, scene.grid, scene, sighting.plan, sighting.skipped, told, bands)
     return output
 
 
@@ -157,7 +253,7 @@ def map_vectors(
     names = [f"d{i}" for i in range(len(cells))]
     write_cog(output, iter([cells]), grid, count=len(cells), dtype="float32", nodata=float("nan"), band_names=names)
     told = {"cell": cell, **(provenance or {})}
-    _describe(output, grid, scene, plan, batches, told, describe_bands(names, "float32", None, "1"))
+    _describe(output, grid, scene, plan, batches.skipped, told, describe_bands(names, "float32", None, "1"))
     return output
 
 
@@ -192,7 +288,7 @@ def _describe(
     grid: GeoBox,
     scene: Scene,
     plan: Plan,
-    batches: Batches,
+    skipped: Sequence[Skipped],
     provenance: Mapping[str, Any],
     bands: Sequence[Mapping[str, Any]] = (),
 ) -> None:
@@ -205,6 +301,6 @@ def _describe(
         "tile": plan.tile,
         "overlap": plan.overlap,
     }
-    if batches.skipped:
-        told["skipped"] = [f"{s.window}: {s.reason}" for s in batches.skipped]
+    if skipped:
+        told["skipped"] = [f"{s.window}: {s.reason}" for s in skipped]
     write_item(output, grid=grid, provenance=told, time=scene.time, bands=bands)

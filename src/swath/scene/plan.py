@@ -38,6 +38,7 @@ class Plan:
         overlap: Pixels that neighbouring tiles share at least.
         batch: Tiles that run together.
         blend: How overlaps are joined: faded by a raised `cosine` or a `linear` ramp, or `crop`ped in their middle.
+        even: See `Tiling`.
     """
 
     shape: tuple[int, int]
@@ -45,6 +46,7 @@ class Plan:
     overlap: int
     batch: int
     blend: Blend = "cosine"
+    even: bool = False
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.blend not in ("cosine", "linear", "crop"):
@@ -57,7 +59,7 @@ class Plan:
     @cached_property
     def tiling(self) -> Tiling:
         """The tiles, row by row."""
-        return Tiling(self.shape, self.tile, self.overlap)
+        return Tiling(self.shape, self.tile, self.overlap, even=self.even)
 
     def tiles(self, first: int, stop: int) -> range:
         """The tiles that rows `first` to `stop` need, in whole batches: as in a whole run, so all comes out alike."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -69,6 +69,8 @@ class NeuralTask(LightningModule, Task):
 
     #: Validation metric that selects the weights; it must rise.
     monitor: str
+    #: Whether it learns from things that are told apart (see `Batches`).
+    instances: ClassVar[bool] = False
     net: nn.Module
 
     def __init__(
@@ -257,6 +259,7 @@ class NeuralTask(LightningModule, Task):
             rank=trainer.global_rank,
             world=trainer.world_size,
             augment=augment,
+            instances=self.instances,
         )
 
     def _refuse_other_run(self, run: Path, seed: int) -> None:
