@@ -126,3 +126,59 @@ class TestEachOperation:
 def test_unknown_operation_lists_the_known() -> None:
     with pytest.raises(UnknownNameError, match=r"no augmentation 'mixup'.*d4"):
         Augment(("mixup",), 0)
+
+
+def series_of(size: int, around: int, count: int) -> dict[str, Any]:
+    """Two dates on a grid of `around` pixels with the same middle, whose bands are row and column of the patch."""
+    axis = (torch.arange(around) + 0.5 - around / 2) * (2 * size / around) + size / 2 - 0.5
+    row, col = torch.meshgrid(axis, axis, indexing="ij")
+    values = torch.stack([row, col]).expand(count, 2, 2, around, around).clone()
+    valid, dates = torch.ones(count, 2, around, around, dtype=torch.bool), torch.tensor([[3, 9]] * count)
+    return {"s": {"values": values, "valid": valid, "dates": dates}}
+
+
+@given(
+    size=st.integers(4, 16), around=st.integers(3, 12), seed=st.integers(0, 100), name=st.sampled_from(["d4", "flip"])
+)
+@settings(deadline=None, max_examples=40)
+def test_a_series_moves_with_its_image(size: int, around: int, seed: int, name: str) -> None:
+    """After any move, row and column of the series go on as those of the image in the middle of the patch."""
+    batch = batch_of(size, seed=seed) | {"valid": torch.ones(3, size, size, dtype=torch.bool)}
+    row, col = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    batch["image"] = torch.stack([row, col]).float().expand(3, -1, -1, -1).clone()
+    batch["series"] = series_of(size, around, 3)
+    moved = Augment((name,), seed)(batch)
+    values = moved["series"]["s"]["values"]
+    step = 2 * size / around
+    for image, series in zip(moved["image"], values[:, 0], strict=True):
+        for axis in (-2, -1):
+            torch.testing.assert_close(series.diff(dim=axis)[:, :1, :1] / step, image.diff(dim=axis)[:, :1, :1])
+        torch.testing.assert_close(series.mean((1, 2)), image.mean((1, 2)))
+    assert torch.equal(values[:, 0], values[:, 1])
+    assert torch.equal(moved["series"]["s"]["dates"], batch["series"]["s"]["dates"])
+
+
+@given(seed=st.integers(0, 60))
+@settings(deadline=None, max_examples=15)
+def test_affine_turns_a_series_about_its_middle(seed: int) -> None:
+    size, around = 24, 12
+    batch = batch_of(size, 1) | {"valid": torch.ones(1, size, size, dtype=torch.bool)}
+    row, col = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    batch["image"] = torch.stack([row, col]).float()[None]
+    batch["series"] = series_of(size, around, 1)
+    moved = Augment(("affine",), seed)(batch)
+    series = moved["series"]["s"]
+    assert bool((series["valid"][0, 0] == series["valid"][0, 1]).all())
+    middle = slice(around // 2 - 2, around // 2 + 2)
+    assert bool(series["valid"][0, :, middle, middle].all())
+    found = series["values"][0, 0, :, middle, middle].mean((1, 2))
+    expected = moved["image"][0, :, size // 2 - 4 : size // 2 + 4, size // 2 - 4 : size // 2 + 4].mean((1, 2))
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0)
+    step = series["values"][0, 0, :, middle, middle].diff(dim=-1).mean((1, 2)) / 4
+    torch.testing.assert_close(step, moved["image"][0, :, 8:16, 8:16].diff(dim=-1).mean((1, 2)), atol=0.02, rtol=0)
+
+
+def test_radiometric_operations_leave_series_alone() -> None:
+    batch = batch_of(8) | {"series": series_of(8, 4, 3)}
+    moved = Augment(("colour", "noise"), 0)(batch)
+    assert torch.equal(moved["series"]["s"]["values"], batch["series"]["s"]["values"])

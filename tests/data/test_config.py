@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import numpy as np
+import pyproj
 import pytest
 import yaml
 from affine import Affine
@@ -304,3 +305,73 @@ def test_annotations_in_coco_and_labelme(folder):
     (folder / "all.json").write_text("[1, 2")
     with pytest.raises(ReadError, match=r"all\.json is no JSON"):
         load(folder, labels={"files": "all.json", "format": "coco"})
+
+
+def dated(folder, crs=(tiny.UTM33, tiny.UTM32)):
+    """Two scenes `a` and `b` with two dates each, the second date in another CRS around the same place."""
+    for number, name in enumerate("ab"):
+        here = tiny.grid(64, 64, x=500_000.0 + 640 * number)
+        tiny.write_raster(folder / f"hr/{name}.tif", reflectance(number), here)
+        for month, place in zip((3, 6), crs, strict=True):
+            middle = pyproj.Transformer.from_crs(tiny.UTM33, place, always_xy=True).transform(*(here.affine @ (32, 32)))
+            grid = here if place == tiny.UTM33 else tiny.grid(96, 96, place, x=middle[0] - 480, y=middle[1] + 480)
+            values = tiny.smooth(*grid.shape, 2, month, 500, 4000).astype(np.uint16)
+            tiny.write_raster(folder / f"s2/{name}_2020{month:02}15.tif", values, grid)
+
+
+SERIES = {"files": "s2/{id}_*.tif", "sensor": "sentinel2_l2a", "bands": ["B04", "B08"], "time": "%Y%m%d"}
+DATED = {
+    "layers": {"image": {"files": "hr/{id}.tif", "sensor": "sentinel2_l2a", "bands": ["B02", "B08"]}},
+    "labels": None, "classes": None, "ignore": None,
+}  # fmt: skip
+
+
+def test_series_stand_beside_layers(folder):
+    dated(folder)
+    data = load(folder, **DATED, series={"s2": {**SERIES, "resolution": 20, "size": 16}})
+    assert [scene.id for scene in data] == ["a", "b"]
+    series = data[1].series["s2"]
+    assert [frame.time for frame in series.frames] == [datetime(2020, m, 15, tzinfo=UTC) for m in (3, 6)]
+    assert (data.series["s2"].bands.names, data.series["s2"].view.size) == (("B04", "B08"), 16)
+    values, valid = series.read(data[1].grid)
+    assert values.shape == (2, 2, 16, 16)
+    assert valid.all()
+    assert 0.05 <= values.min() <= values.max() <= 0.4
+    assert any("series s2: from EPSG:32632" in told for told in data.facts["warped"])
+
+
+def test_without_layers_the_first_series_makes_the_scenes(folder):
+    dated(folder)
+    data = load(folder, **{**DATED, "layers": None}, series={"s2": SERIES})
+    assert [(scene.id, len(scene.series["s2"])) for scene in data] == [("a", 2), ("b", 2)]
+    assert data.bands == {}
+    assert data[0].grid.shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"time": None}, ConfigError, "does not say where its dates are"),
+        ({"time": "%Y-%m-%d"}, DataError, "2 problems.*has no date"),
+        ({"size": 16}, ConfigError, "half of a grid"),
+        ({"files": "none/{id}_*.tif"}, ReadError, "No file matches"),
+        ({"files": "s2/a_{id}.tif"}, DataError, "2 problems.*lacks files of series"),
+        ({"files": "s2/{tile}_*.tif"}, ConfigError, "field that the images do not have"),
+        ({"bands": ["B04"]}, DataError, "2 problems.*band"),
+        ({"scale": 1.0}, DataError, "2 problems.*cannot be reflectance"),
+        ({"dates": "x"}, ConfigError, "unknown key"),
+    ],
+)
+def test_series_that_do_not_fit_say_so(folder, change, error, message):
+    dated(folder)
+    changed = {key: value for key, value in {**SERIES, **change}.items() if value is not None}
+    with pytest.raises(error, match=f"(?s){message}"):
+        load(folder, **DATED, series={"s2": changed})
+
+
+def test_a_series_of_other_ground_is_found(folder):
+    dated(folder)
+    for path in (folder / "s2").glob("a_*"):
+        tiny.write_raster(path, reflectance(), tiny.grid(64, 64, x=700_000.0))
+    with pytest.raises(DataError, match="no valid pixel in series s2"):
+        load(folder, **DATED, series={"s2": SERIES})

@@ -20,7 +20,8 @@ PREDICT_USAGE = """usage: swath predict RUN SOURCE [SOURCE ...] -o OUTPUT [optio
        swath predict RUN --help      the options of its task
 
   RUN      the folder of a run, or the id of a system that needs no training
-  SOURCE   a raster, bands of several joined by commas, or LAYER=RASTER for each of several layers;
+  SOURCE   a raster, bands of several joined by commas, or LAYER=RASTER for each of several layers; or a YAML of data
+           with one scene, as DATA.yaml:SCENE one of several, for scenes with time series;
            systems of other kinds say in their page what they take
   OUTPUT   the map or table; other products stand beside it"""
 SCORE_USAGE = """usage: swath score RUN DATA [options]

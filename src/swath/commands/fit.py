@@ -75,7 +75,7 @@ class _Options:
 
 
 def _task_and_data(system: str, options: _Options) -> tuple[Any, Any]:
-    """The task, and what it learns from; a builder that asks for bands or classes gets those of the data."""
+    """The task, and what it learns from; a builder that asks for bands, classes or series gets those of the data."""
     if _has_recipe(registry.task_class(system)):
         import torch
 
@@ -91,7 +91,11 @@ def _task_and_data(system: str, options: _Options) -> tuple[Any, Any]:
 
     data = load_data(options.data, system)
     layers = data.bands
-    found = {"classes": data.classes, "bands": next(iter(layers.values())) if len(layers) == 1 else layers}
+    found = {
+        "classes": data.classes,
+        "bands": next(iter(layers.values())) if len(layers) == 1 else layers,
+        "series": data.series,
+    }
     return registry.create(system, **options.builder, **{name: found[name] for name in wanted}), data
 
 

@@ -1,7 +1,8 @@
-"""Augmentation: one transform for image, mask, validity and boxes of a patch, in physical units.
+"""Augmentation: one transform for image, series, mask, validity and boxes of a patch, in physical units.
 
 What a patch gets is drawn from (seed, epoch, scene, window), so it does not depend on batches, threads or ranks.
-Geometric operations move everything alike; radiometric ones change the image only, at valid pixels.
+Geometric operations move everything alike, a series around its own middle, which is that of the patch; radiometric ones
+change the image only, at valid pixels.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def d4(sample: Sample, generator: np.random.Generator) -> Sample:
             x, y, height, width = y, width - x, width, height
         return (width - x, y) if mirrored else (x, y)
 
-    return _moved(sample, move, move, move, place)
+    return _moved(sample, _exactly(move), move, place)
 
 
 def flip(sample: Sample, generator: np.random.Generator) -> Sample:
@@ -91,7 +92,7 @@ def flip(sample: Sample, generator: np.random.Generator) -> Sample:
     def mirror(values: Tensor) -> Tensor:
         return values.flip(-1)
 
-    return _moved(sample, mirror, mirror, mirror, lambda x, y, size: (size[1] - x, y))
+    return _moved(sample, _exactly(mirror), mirror, lambda x, y, size: (size[1] - x, y))
 
 
 def affine(sample: Sample, generator: np.random.Generator) -> Sample:
@@ -102,32 +103,33 @@ def affine(sample: Sample, generator: np.random.Generator) -> Sample:
     """
     from kornia.geometry.transform import get_rotation_matrix2d, warp_affine
 
-    height, width = sample["valid"].shape
     angle, scale = generator.uniform(-45, 45), 2 ** generator.uniform(math.log2(0.8), math.log2(1.25))
-    # kornia counts pixel centres from 0, boxes count pixel corners from 0.
-    centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]])
-    matrix = get_rotation_matrix2d(centre, torch.tensor([float(angle)]), torch.full((1, 2), float(scale)))
+
+    def matrix(height: int, width: int) -> Tensor:
+        # kornia counts pixel centres from 0, boxes count pixel corners from 0.
+        centre = torch.tensor([[(width - 1) / 2, (height - 1) / 2]])
+        return get_rotation_matrix2d(centre, torch.tensor([float(angle)]), torch.full((1, 2), float(scale)))
 
     def warp(values: Tensor, mode: str) -> Tensor:
-        return warp_affine(values[None], matrix, (height, width), mode=mode, padding_mode="zeros", align_corners=True)[
-            0
-        ]
+        """Warp `[N, C, h, w]`."""
+        height, width = values.shape[-2:]
+        turned = matrix(height, width).expand(len(values), 2, 3)
+        return warp_affine(values, turned, (height, width), mode=mode, padding_mode="zeros", align_corners=True)
 
-    share = warp(sample["valid"][None].float(), "bilinear")[0]
-
-    def image(values: Tensor) -> Tensor:
-        known = values * sample["valid"]
-        return torch.where(share > 0.5, warp(known, "bilinear") / share.clamp(min=0.5), 0.0)
+    def images(values: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        share = warp(valid[:, None].float(), "bilinear")
+        known = warp(values * valid[:, None], "bilinear") / share.clamp(min=0.5)
+        return torch.where(share > 0.5, known, 0.0), share[:, 0] > 0.5
 
     def mask(values: Tensor) -> Tensor:
-        shifted = (values - IGNORE)[None].float()  # beyond the patch comes out as zero, which is no label
-        return warp(shifted, "nearest")[0].round().long() + IGNORE
+        shifted = (values - IGNORE)[None, None].float()  # beyond the patch comes out as zero, which is no label
+        return warp(shifted, "nearest")[0, 0].round().long() + IGNORE
 
     def place(x: Tensor, y: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        points = torch.stack([x - 0.5, y - 0.5, torch.ones_like(x)], -1) @ matrix[0].T
+        points = torch.stack([x - 0.5, y - 0.5, torch.ones_like(x)], -1) @ matrix(*size)[0].T
         return (points[..., 0] + 0.5).clamp(0, size[1]), (points[..., 1] + 0.5).clamp(0, size[0])
 
-    return _moved(sample, image, mask, lambda _: share > 0.5, place)
+    return _moved(sample, images, mask, place)
 
 
 def colour(sample: Sample, generator: np.random.Generator) -> Sample:
@@ -161,20 +163,33 @@ _OPERATIONS: dict[str, Operation] = {"d4": d4, "flip": flip, "affine": affine, "
 
 def _moved(
     sample: Sample,
-    image: Callable[[Tensor], Tensor],
+    images: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     mask: Callable[[Tensor], Tensor],
-    valid: Callable[[Tensor], Tensor],
     place: Callable[[Tensor, Tensor, tuple[int, int]], tuple[Tensor, Tensor]],
 ) -> Sample:
-    """The sample with every spatial part moved; boxes become the upright boxes around moved pixels, or corners."""
-    moved = {**sample, "image": _each_layer(sample["image"], image), "valid": valid(sample["valid"])}
+    """The sample with every spatial part moved; boxes become the upright boxes around moved pixels, or corners.
+
+    Args:
+        sample: What is moved.
+        images: Moves values `[N, C, h, w]` and their validity `[N, h, w]`.
+        mask: Moves class indices `[h, w]`.
+        place: Moves points, given the `(height, width)` that they lie in.
+    """
+    valid = sample["valid"]
+    moved = {
+        **sample,
+        "image": _each_layer(sample["image"], lambda values: images(values[None], valid[None])[0][0]),
+        "valid": images(valid[None, None].float(), valid[None])[1][0],
+    }
+    if "series" in sample:
+        moved["series"] = {name: _moved_series(one, images) for name, one in sample["series"].items()}
     if "mask" in sample:
         moved["mask"] = torch.where(moved["valid"], mask(sample["mask"]), IGNORE)
     if "instance_masks" in sample:
         moved |= _moved_things(sample, moved["valid"], mask)
     elif "bbox_xyxy" in sample:
         boxes = sample["bbox_xyxy"].float()
-        x, y = place(boxes[:, [0, 2, 0, 2]], boxes[:, [1, 1, 3, 3]], tuple(sample["valid"].shape))
+        x, y = place(boxes[:, [0, 2, 0, 2]], boxes[:, [1, 1, 3, 3]], tuple(valid.shape))
         moved["bbox_xyxy"] = torch.stack([x.amin(1), y.amin(1), x.amax(1), y.amax(1)], 1) if len(boxes) else boxes
     return moved
 
@@ -196,6 +211,16 @@ def _moved_things(sample: Sample, valid: Tensor, mask: Callable[[Tensor], Tensor
     return {"instance_masks": masks[kept], "bbox_xyxy": boxes, **others}
 
 
+def _moved_series(series: Sample, images: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Sample:
+    values, valid = images(series["values"], series["valid"])
+    return {**series, "values": values, "valid": valid}
+
+
+def _exactly(move: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A move that changes no number."""
+    return lambda values, valid: (move(values), move(valid))
+
+
 def _coloured(sample: Sample, change: Callable[[Tensor, Tensor], Tensor]) -> Sample:
     valid = sample["valid"]
     if not valid.any():
@@ -208,10 +233,7 @@ def _each_layer(image: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _sample(batch: Sample, index: int) -> Sample:
-    return {
-        key: {name: v[index] for name, v in value.items()} if isinstance(value, dict) else value[index]
-        for key, value in batch.items()
-    }
+    return {key: _sample(value, index) if isinstance(value, dict) else value[index] for key, value in batch.items()}
 
 
 def _collated(samples: Sequence[Sample], ragged: set[str]) -> Sample:

@@ -9,12 +9,12 @@ import numpy as np
 from swath.data.classes import IGNORE
 from swath.data.labels import label_windows
 from swath.data.scenes import Collection, Labels, Scene
-from swath.data.sources import Source
 from swath.data.vectorlabels import VectorLabels
 from swath.data.warped import on_grid
 from swath.errors import DataError, SwathError
 from swath.geo.grids import window_grid
 from swath.geo.windows import Window, whole
+from swath.sensors.bands import Bands
 from swath.sensors.catalogue import check_range
 
 #: Edge of the windows that are read, how many of them in a scene, and in how many scenes at most.
@@ -49,6 +49,7 @@ def check_collection(collection: Collection, seed: int = 0) -> Collection:
         scene = collection[int(number)]
         try:
             _check_pixels(scene, rng)
+            _check_series(scene, rng)
             if scene.labels is not None and not _has_label(scene.labels, scene, rng):
                 unlabelled.append(scene.id)
         except SwathError as error:
@@ -82,6 +83,8 @@ def combined(problems: Sequence[SwathError], name: str) -> SwathError:
 
 
 def _check_pixels(scene: Scene, rng: np.random.Generator) -> None:
+    if not scene.layers:
+        return
     sources = {name: on_grid(source, scene.grid) for name, source in scene.layers.items()}
     found: dict[str, list[np.ndarray]] = {name: [] for name in sources}
     together = False
@@ -102,14 +105,33 @@ def _check_pixels(scene: Scene, rng: np.random.Generator) -> None:
                 got=f"only nodata, NaN or infinite values in {source.name}",
                 fix="Check `nodata:`, or that the layers overlap" if len(sources) > 1 else "Check `nodata:`",
             )
-        _check_values(values, source)
+        _check_values(values, source.bands, source.name)
     if not together:
         raise DataError(f"The layers of scene {scene.id} are nowhere valid together", got=", ".join(sources))
 
 
-def _check_values(values: np.ndarray, source: Source) -> None:
-    for band, low, high in zip(source.bands, *np.percentile(values, _RANGE, axis=1), strict=True):
-        check_range(float(low), float(high), band, source.name)
+def _check_series(scene: Scene, rng: np.random.Generator) -> None:
+    """Whether some date shows something around the middle of a scene, or at one of a few other places."""
+    for name, series in scene.series.items():
+        found = [np.empty((len(series.bands), 0), np.float32)]
+        for number, window in enumerate(_windows(scene, rng)):
+            if number >= _WINDOWS or any(values.size for values in found):
+                break
+            values, valid = series.read(window_grid(scene.grid, window))
+            found.append(np.moveaxis(values, 1, 0)[:, valid])
+        values = np.concatenate(found, axis=1)
+        if not values.shape[1]:
+            raise DataError(
+                f"Scene {scene.id} holds no valid pixel in series {name}",
+                got=f"only nodata, or other ground, at {len(series)} dates",
+                fix="Check `nodata:`, and that series and layers overlap",
+            )
+        _check_values(values, series.bands, f"series {name} of scene {scene.id}")
+
+
+def _check_values(values: np.ndarray, bands: Bands, name: str) -> None:
+    for band, low, high in zip(bands, *np.percentile(values, _RANGE, axis=1), strict=True):
+        check_range(float(low), float(high), band, name)
 
 
 def _has_label(labels: Labels, scene: Scene, rng: np.random.Generator) -> bool:

@@ -4,6 +4,8 @@
     layers:
       image: {files: "images/*.tif", sensor: sentinel2_l2a, bands: [B02, B03, B04, B08], offset: -0.1}
       radar: {files: {VV: "s1/{id}_vv.tif", VH: "s1/{id}_vh.tif"}, sensor: sentinel1_grd}
+    series:
+      s2: {files: "s2/{id}_*.tif", sensor: sentinel2_l2a, bands: [B04, B08], time: "%Y%m%d", resolution: 10, size: 64}
     labels: {files: labels.gpkg, attribute: class}
     classes: {1: forest, 2: {name: water, colour: "#3060ff"}}
     ignore: [0, 255]
@@ -14,20 +16,21 @@
 
 Patterns are relative to the YAML (see `swath.data.matching`); a file may be a URL, and a `.json` of a layer is a STAC
 item. A list of `files` is several scenes, or with `bands` one file a band. The first layer makes the scenes; files of
-other layers and labels belong to the scene with the same fields, or to all scenes where a pattern names one file. Each
-polygon of vector labels is a thing of its own for tasks that tell things apart; `crowd` names the column that marks
-groups, and `format: coco` or `format: labelme` reads such JSON, in pixels of the image. `crs` is for files that lack
-one; `none` takes all files as pictures. Instead of layers, `layout: NAME` and `folder: PATH` open a published layout,
-with another `split:` if one is given.
+other layers and labels belong to the scene with the same fields, or to all scenes where a pattern names one file. Files
+of a series are one a date, which `time` finds in their names; each frame keeps its own CRS. With `resolution` (m) and
+`size` (px) a series is read on a square of its own around the middle of a patch, without on the patch's grid. Without
+layers the first series makes the scenes. Each polygon of vector labels is a thing of its own for tasks that tell things
+apart; `crowd` names the column that marks groups, and `format: coco` or `format: labelme` reads such JSON, in pixels of
+the image. `crs` is for files that lack one; `none` takes all files as pictures. Instead of layers, `layout: NAME` and
+`folder: PATH` open a published layout, with another `split:` if one is given.
 """
 
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,16 +41,18 @@ from swath.data.annotations import Annotated, find_picture, picture_labels
 from swath.data.checks import check_collection, combined
 from swath.data.classes import Classes
 from swath.data.coco import read_coco
+from swath.data.dates import time_of
 from swath.data.description import Description, LayerDescription, patterns, read_description
 from swath.data.labelme import read_labelme
 from swath.data.labels import RasterLabels
-from swath.data.matching import Companions, Match, match_files
+from swath.data.matching import Companions, DatedFiles, Match, match_files
 from swath.data.raster import open_raster
 from swath.data.readers import read_layout
 from swath.data.remote import Url
 from swath.data.scenes import PARTS, Collection, Labels, Scene
+from swath.data.series import Frame, Series
 from swath.data.sources import Source
-from swath.data.stac_items import ITEM_SUFFIXES, item_source, item_time
+from swath.data.stac_items import ITEM_SUFFIXES, item_source
 from swath.data.stack import StackSource
 from swath.data.vectorlabels import VectorLabels
 from swath.data.whole_images import ImageLabel
@@ -58,8 +63,6 @@ from swath.sensors.catalogue import resolve
 
 #: Suffixes of vector files; all others are rasters.
 _VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml", ".gml"}
-#: What directives of a date stand for.
-_DIGITS = {"%Y": r"\d{4}", "%y": r"\d{2}", "%j": r"\d{3}", **dict.fromkeys(("%m", "%d", "%H", "%M", "%S"), r"\d{2}")}
 
 
 def load_data(path: str | Path, system: str | None = None) -> Collection:
@@ -140,8 +143,11 @@ class _Opener:
     def __init__(self, description: Description) -> None:
         self._description = description
         self._bands = {name: _layer_bands(layer) for name, layer in description.layers.items()}
-        first = next(iter(description.layers.values())).files[0][0]
-        self.matches = match_files(description.root, *first)
+        self._dated = {name: DatedFiles(description.root, *one.files) for name, one in description.series.items()}
+        if description.layers:
+            self.matches = match_files(description.root, *next(iter(description.layers.values())).files[0][0])
+        else:
+            self.matches = list(next(iter(self._dated.values())).scenes.values())
         self._files = {
             name: [Companions(description.root, *files) for files, _ in layer.files]
             for name, layer in description.layers.items()
@@ -159,9 +165,14 @@ class _Opener:
     def scene(self, match: Match) -> Scene:
         """The scene of a file of the first layer."""
         layers: dict[str, Source] = {name: self._layer(name, match) for name in self._description.layers}
-        scene = Scene(match.id, layers, group=self._group(match), time=self._time(match))
+        series = {name: self._series(name, match) for name in self._description.series}
+        time = time_of(match.path, self._description.time) if layers else None
+        scene = Scene(match.id, layers, group=self._group(match), time=time, series=series)
         for name, source in layers.items():
             self._note_warp(f"layer {name}", source.grid.crs, scene.grid)
+        for name, one in series.items():
+            for frame in one.frames:
+                self._note_warp(f"series {name}", frame.source.grid.crs, scene.grid)
         if "field" in self._description.labels:
             return replace(scene, labels=self._label_of_image(match))
         if self._labels is None:
@@ -214,6 +225,24 @@ class _Opener:
                 )
             sources.append(self._raster(path, bands))
         return sources[0] if len(sources) == 1 else StackSource(sources)
+
+    def _series(self, name: str, match: Match) -> Series:
+        described = self._description.series[name]
+        bands = resolve(described.sensor, described.bands, **described.storage)
+        paths = self._dated[name].of(match)
+        if not paths:
+            raise ReadError(
+                f"Scene {match.id} lacks files of series '{name}'",
+                got=self._dated[name].pattern,
+                expected=f"at least one for {match.path}",
+            )
+        pattern = described.time or self._description.time
+        frames = []
+        for path in paths:
+            if (time := time_of(path, pattern)) is None:
+                raise ConfigError(f"Series '{name}' does not say where its dates are", expected='`time:`, as "%Y%m%d"')
+            frames.append(Frame(time, self._raster(path, bands)))
+        return Series(tuple(frames), described.view)
 
     def _raster(self, path: Path | Url, bands: Bands | None) -> Source:
         if path.suffix.casefold() in ITEM_SUFFIXES:
@@ -274,18 +303,6 @@ class _Opener:
         if found is None:
             raise ConfigError(f"The path of scene {match.id} has no group", got=match.path, expected=pattern.pattern)
         return found[1] if pattern.groups else found[0]
-
-    def _time(self, match: Match) -> datetime | None:
-        pattern = self._description.time
-        if pattern is None:
-            return item_time(match.path) if match.path.suffix.casefold() in ITEM_SUFFIXES else None
-        expression = "".join(_DIGITS.get(piece) or re.escape(piece) for piece in re.findall("%.|[^%]", pattern))
-        for found in re.findall(f"(?={expression}){expression}", match.path.name):
-            try:
-                return datetime.strptime(found, pattern).replace(tzinfo=UTC)
-            except ValueError:
-                continue
-        raise ConfigError(f"The name of {match.path} has no date", expected=pattern, fix="Change `time:`")
 
 
 def _layer_bands(layer: LayerDescription) -> list[Bands | None]:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from swath.data.classes import Classes
+from swath.data.series import View
 from swath.errors import ConfigError
 
 _NUMBER, _TEXTS = (int, float), (str, list)
@@ -19,6 +20,7 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "": {
         "name": (str,),
         "layers": (dict,),
+        "series": (dict,),
         "labels": (dict,),
         "classes": (dict, list),
         "ignore": (list,),
@@ -38,6 +40,18 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "offset": _NUMBER,
         "nodata": _NUMBER,
     },
+    "series": {
+        "files": _TEXTS,
+        "sensor": (str,),
+        "bands": (list,),
+        "unit": (str,),
+        "scale": _NUMBER,
+        "offset": _NUMBER,
+        "nodata": _NUMBER,
+        "time": (str,),
+        "resolution": _NUMBER,
+        "size": (int,),
+    },
     "labels": {
         "files": (str, list),
         "field": (str,),
@@ -51,6 +65,8 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     },
     "class": {"name": (str,), "colour": _TEXTS, "color": _TEXTS},
 }
+#: Keys that say how numbers are stored.
+_STORAGE = ("unit", "scale", "offset", "nodata")
 #: Keys of `split:` by their `by:`.
 _SPLITS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "block": {"size": _NUMBER, "buffer": _NUMBER, "fractions": (list,), "seed": (int,)},
@@ -77,6 +93,27 @@ class LayerDescription:
 
 
 @dataclass(frozen=True)
+class SeriesDescription:
+    """One time series of the scenes.
+
+    Attributes:
+        files: Patterns of the files, one a date.
+        sensor: Name of the sensor.
+        bands: Names of the bands that each file holds; None for all of the sensor.
+        storage: `unit`, `scale`, `offset`, `nodata`, where they are given.
+        time: Pattern of the dates in file names; None where that of the scenes holds, or files are STAC items.
+        view: The grid that it is read on, where it has its own.
+    """
+
+    files: tuple[str, ...]
+    sensor: str
+    bands: tuple[str, ...] | None
+    storage: Mapping[str, Any]
+    time: str | None = None
+    view: View | None = None
+
+
+@dataclass(frozen=True)
 class Description:
     """What the YAML says; see `swath.data.config`.
 
@@ -84,6 +121,7 @@ class Description:
         root: Folder that patterns are relative to.
         name: Name of the data.
         layers: The layers, the first with the grid of the scenes.
+        series: The time series; without layers the first makes the scenes.
         labels: Keys of `labels:`; empty where there are no labels.
         classes: The legend.
         texts: Code of each text of an attribute, where classes are told by text.
@@ -107,6 +145,7 @@ class Description:
     split: Mapping[str, Any] = field(default_factory=dict)
     layout: str | None = None
     folder: Path | None = None
+    series: Mapping[str, SeriesDescription] = field(default_factory=dict)
 
 
 def read_description(path: Path) -> Description:
@@ -130,9 +169,10 @@ def read_description(path: Path) -> Description:
             raise ConfigError(f"A published layout in {where} says all but its split itself", got=", ".join(strange))
         name, folder = str(found.get("name", found["layout"])), path.parent / found.get("folder", ".")
         return Description(path.parent, name, split=split, layout=found["layout"], folder=folder)
-    if not found.get("layers"):
+    if not found.get("layers") and not found.get("series"):
         raise ConfigError(f"{where} has no `layers`", expected="at least one layer with `files` and `sensor`")
-    layers = {str(name): _layer(layer, f"layer '{name}' of {where}") for name, layer in found["layers"].items()}
+    layers = {str(n): _layer(layer, f"layer '{n}' of {where}") for n, layer in found.get("layers", {}).items()}
+    series = {str(n): _series(one, f"series '{n}' of {where}") for n, one in found.get("series", {}).items()}
     labels = found.get("labels", {})
     classes: Classes | None = None
     texts: dict[str, int] = {}
@@ -157,13 +197,14 @@ def read_description(path: Path) -> Description:
         found.get("time"),
         _expression(found["group"], where) if "group" in found else None,
         split,
+        series=series,
     )
 
 
 def _layer(found: object, where: str) -> LayerDescription:
     layer = _check(found, _KEYS["layer"], where, ("files", "sensor"))
     files, bands = layer["files"], _names(layer.get("bands"), where)
-    storage = {key: layer[key] for key in ("unit", "scale", "offset", "nodata") if key in layer}
+    storage = {key: layer[key] for key in _STORAGE if key in layer}
     described: list[tuple[tuple[str, ...], tuple[str, ...] | None]]
     if isinstance(files, dict):
         if bands is not None:
@@ -180,6 +221,20 @@ def _layer(found: object, where: str) -> LayerDescription:
             expected="one file, or pattern of files, for each band",
         )
     return LayerDescription(tuple(described), layer["sensor"], storage)
+
+
+def _series(found: object, where: str) -> SeriesDescription:
+    series = _check(found, _KEYS["series"], where, ("files", "sensor"))
+    if len(own := {"resolution", "size"} & series.keys()) == 1:
+        raise ConfigError(f"{where} has half of a grid of its own", got=own.pop(), expected="`resolution` and `size`")
+    return SeriesDescription(
+        patterns(series["files"]),
+        series["sensor"],
+        _names(series.get("bands"), where),
+        {key: series[key] for key in _STORAGE if key in series},
+        series.get("time"),
+        View(float(series["resolution"]), series["size"]) if "size" in series else None,
+    )
 
 
 def patterns(files: str | Sequence[object]) -> tuple[str, ...]:

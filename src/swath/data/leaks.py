@@ -21,6 +21,7 @@ from odc.geo.crs import CRS
 from scipy.fft import dctn
 
 from swath.data.scenes import PARTS, Collection, Scene
+from swath.data.sources import Source
 from swath.geo.grids import positions, require_crs, shape_of, transformer
 from swath.geo.vectors import footprint
 from swath.geo.windows import Window
@@ -139,7 +140,7 @@ def _is_table(scene: Scene) -> bool:
 def _rows(scene: Scene, parts: Sequence[str]) -> Iterator[tuple[str, bytes, str]]:
     """Part, bytes and place of each row of a table."""
     window = Window(0, 0, *shape_of(scene.grid))
-    stored = np.concatenate([source.read(window)[0] for source in scene.layers.values()])[:, :, 0].T
+    stored = np.concatenate([source.read(window)[0] for source in _looked_at(scene)])[:, :, 0].T
     for part in parts:
         for row in np.flatnonzero(scene.part_mask(window, part)[:, 0]):
             yield part, np.ascontiguousarray(stored[row]).tobytes(), f"{scene.id} row {row}"
@@ -160,13 +161,18 @@ def _tiles(scenes: Sequence[Scene], parts: Sequence[str], seed: int) -> Iterator
             if part is None:
                 continue
             digest, varied = hashlib.sha1(usedforsecurity=False), False
-            for source in scene.layers.values():
+            for source in _looked_at(scene):
                 stored, valid = source.read(window)
                 inside = stored[:, valid]
                 varied |= bool(inside.size) and bool((inside != inside[:, :1]).any())
                 digest.update(stored.tobytes())
             if varied:
                 yield part, digest.digest(), f"{scene.id} at row {row}, column {col}"
+
+
+def _looked_at(scene: Scene) -> tuple[Source, ...]:
+    """The layers of a scene; of one of series only the first frame."""
+    return tuple(scene.layers.values()) or (scene.main,)
 
 
 def _near_duplicates(scenes: Sequence[Scene], parts: Sequence[str]) -> list[Finding]:
@@ -196,7 +202,7 @@ def _thumbnail(scene: Scene) -> np.ndarray | None:
     height, width = shape_of(scene.grid)
     size = (min(height, _READ), min(width, _READ))
     window = Window((height - size[0]) // 2, (width - size[1]) // 2, *size)
-    source = next(iter(scene.layers.values()))
+    source = scene.main
     stored, valid = source.read(window)
     if min(size) < _THUMB or valid.mean() < 0.5:
         return None

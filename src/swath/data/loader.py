@@ -19,6 +19,7 @@ from swath.data.classes import IGNORE
 from swath.data.instances import INSTANCE_KEYS, batch_arrays, no_instances, read_instances
 from swath.data.samplers import Place, Places, Sampler
 from swath.data.scenes import Collection
+from swath.data.series_batch import SeriesReader
 from swath.data.sources import Source, read_around
 from swath.data.warped import on_grid
 from swath.errors import ConfigError, MissingExtraError, ReadError, SwathError
@@ -28,7 +29,6 @@ from swath.sensors.bands import Bands
 
 #: What torch collates; see contract 3 in docs/design.md.
 Batch = dict[str, Any]
-Read = Callable[[Source, Window], tuple[np.ndarray, np.ndarray]]
 #: Patches of up to `_SMALL` pixels a side cut their labels from squares of `_SQUARE` pixels, of which `_KEPT` are kept
 #: (64 MiB): to rasterise or warp the labels of each would take longer than all else.
 _SMALL, _SQUARE, _KEPT = 64, 256, 512
@@ -53,9 +53,14 @@ class Batches:
     """Batches of patches, re-iterable; each iteration is one epoch.
 
     A batch holds `image` `[B, C, H, W]` float32 in physical units (a dict of these by layer where scenes have several
-    layers), zero where `valid` `[B, H, W]` is False; `mask` `[B, H, W]` int64 where the collection has labels, with
-    `IGNORE` where no label counts: unlabelled, invalid, or outside of the part; `scene` `[B]`, the position in the
+    layers or none), zero where `valid` `[B, H, W]` is False; `mask` `[B, H, W]` int64 where the collection has labels,
+    with `IGNORE` where no label counts: unlabelled, invalid, or outside of the part; `scene` `[B]`, the position in the
     collection; and `window` `[B, 4]` (row, col, height, width).
+
+    Where scenes have series, `series` holds for each by name `values` `[B, T, C, h, w]` float32 in physical units, zero
+    where `valid` `[B, T, h, w]` is False, and `dates` `[B, T]` int64, days since 1970-01-01. T is that of the longest
+    series of the collection; shorter ones are padded at their end with frames that are nowhere valid, of date 0. In
+    scenes without layers a pixel is valid where any date shows it.
 
     With several ranks, each step's places are those of one process with a batch `world` times as large, sorted by
     position so that a rank reads few files. Where the last places are fewer than the ranks, the others get a patch in
@@ -179,7 +184,7 @@ class Batches:
                 raise
             reason = str(error)
         try:
-            self._reader.fill(batch, index, place, read=read_around)
+            self._reader.fill(batch, index, place, on_error="skip")
         except ReadError:  # of labels
             self._reader.blank(batch, index, place)
         return Skipped(self._collection[place.scene].id, place.window, reason)
@@ -223,6 +228,7 @@ class _Reader:
     def __init__(self, collection: Collection, part: str | None, patch: int, instances: bool = False) -> None:
         self._collection, self._part, self._patch, self._instances = collection, part, patch, instances
         self._bands = collection.bands
+        self._series = SeriesReader(collection, patch)
         self._labelled = not instances and any(scene.labels is not None for scene in collection)
         self._layers = lru_cache(maxsize=None)(self._on_scene_grid)
         self._squares = lru_cache(maxsize=_KEPT)(self._label_square)
@@ -232,17 +238,19 @@ class _Reader:
         square = (self._patch, self._patch)
         images = {name: take((size, len(bands), *square), np.float32) for name, bands in self._bands.items()}
         batch: Batch = {
-            "image": images if len(images) > 1 else next(iter(images.values())),
+            "image": next(iter(images.values())) if len(images) == 1 else images,
             "valid": take((size, *square), bool),
             "scene": np.empty(size, np.int64),
             "window": np.empty((size, 4), np.int64),
         }
+        if self._series:
+            batch["series"] = self._series.empty(size)
         if self._instances:
             return batch | {key: [None] * size for key in INSTANCE_KEYS}
         return batch | ({"mask": take((size, *square), np.int64)} if self._labelled else {})
 
-    def fill(self, batch: Batch, index: int, place: Place, read: Read = lambda s, w: s.read(w)) -> None:
-        """Read the patch of `place` into position `index` of the arrays.
+    def fill(self, batch: Batch, index: int, place: Place, on_error: Literal["raise", "skip"] = "raise") -> None:
+        """Read the patch of `place` into position `index` of the arrays; `skip` leaves out what is damaged.
 
         Raises:
             SwathError: As sources and labels raise it, with the scene named.
@@ -253,9 +261,13 @@ class _Reader:
         try:
             valid[:] = True
             for name, source in self._layers(place.scene).items():
-                stored, inside = read(source, window)
+                stored, inside = source.read(window) if on_error == "raise" else read_around(source, window)
                 _decode(stored, source.bands, _image(batch, name)[index])
                 valid &= inside
+            if self._series:
+                self._series.fill(batch["series"], index, place, on_error)
+            if not self._bands:
+                valid &= self._series.seen(batch["series"], index) & self._inside(place)
             if self._instances:
                 self._tell_apart(batch, index, place)
             for name in self._bands if not valid.all() else ():
@@ -276,6 +288,8 @@ class _Reader:
         self._say_where(batch, index, place)
         for name in self._bands:
             _image(batch, name)[index] = 0
+        if self._series:
+            self._series.blank(batch["series"], index)
         batch["valid"][index] = False
         if self._labelled:
             batch["mask"][index] = IGNORE
@@ -291,6 +305,13 @@ class _Reader:
         things = read_instances(scene.labels, window_grid(scene.grid, window)).cut(batch["valid"][index])
         for key, found in batch_arrays(things):
             batch[key][index] = found
+
+    def _inside(self, place: Place) -> np.ndarray:
+        """Pixels of a patch that lie in its scene."""
+        inside, window = np.zeros(place.window.shape, bool), place.window
+        scene = whole(shape_of(self._collection[place.scene].grid))
+        inside[window.intersect(scene).relative_to(window).slices] = True
+        return inside
 
     def _say_where(self, batch: Batch, index: int, place: Place) -> None:
         window = place.window

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import glob
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,18 +118,56 @@ class Companions:
             return self._shared
         if not self._fields or (self._fields == ["id"] and "id" not in scene.fields):
             return self._by_id.get(scene.id)
-        if unknown := [name for name in self._fields if name not in scene.fields]:
-            raise ConfigError(
-                f"The pattern {self.pattern} has a field that the images do not have",
-                got=", ".join(unknown),
-                expected=", ".join(scene.fields) or "id",
-            )
-        return self._by_fields.get(tuple(scene.fields[name] for name in self._fields))
+        return self._by_fields.get(_key(self._fields, scene, self.pattern))
 
     @property
     def paths(self) -> set[Path | Url]:
         """All files."""
         return set(self._by_id.values())
+
+
+class DatedFiles:
+    """The files of a pattern of which many, one a date, belong to each scene.
+
+    Args:
+        root: Folder that the patterns are relative to.
+        *patterns: Patterns with fields of the scenes, beside wildcards for the date; without fields, all files belong
+            to every scene.
+
+    Raises:
+        ReadError: If nothing matches.
+    """
+
+    def __init__(self, root: Path, *patterns: str) -> None:
+        self.pattern = ", ".join(patterns[:3])
+        self._fields = fields_of(patterns[0])
+        self._files: dict[tuple[str, ...], list[Path | Url]] = {}
+        self.scenes: dict[tuple[str, ...], Match] = {}
+        for match in (match for pattern in patterns for match in _match(root, pattern)):
+            key = tuple(match.fields.values())
+            self._files.setdefault(key, []).append(match.path)
+            self.scenes.setdefault(key, Match(match.path, "/".join(key) or "series", match.fields))
+
+    def of(self, scene: Match) -> list[Path | Url]:
+        """The files of a scene; empty where there are none.
+
+        Raises:
+            ConfigError: If the pattern has a field that the scenes do not have.
+        """
+        if self._fields == ["id"] and "id" not in scene.fields:
+            return self._files.get((scene.id,), [])
+        return self._files.get(_key(self._fields, scene, self.pattern), [])
+
+
+def _key(fields: Sequence[str], scene: Match, pattern: str) -> tuple[str, ...]:
+    """What a scene has for the fields of a pattern."""
+    if unknown := [name for name in fields if name not in scene.fields]:
+        raise ConfigError(
+            f"The pattern {pattern} has a field that the images do not have",
+            got=", ".join(unknown),
+            expected=", ".join(scene.fields) or "id",
+        )
+    return tuple(scene.fields[name] for name in fields)
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

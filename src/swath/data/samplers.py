@@ -153,9 +153,7 @@ def block_places(
         raise ConfigError("No lane is open", got=f"lanes={lanes}", expected="1 or more")
     places = random_places(collection, part, patch, seed=seed, epoch=epoch, count=count, balance=balance)
     rng = np.random.default_rng([seed, epoch, 1])
-    depth = max(
-        sum(len(source.bands) * source.dtype.itemsize for source in scene.layers.values()) for scene in collection
-    )
+    depth = max(scene.depth for scene in collection)
     # A front crosses a patch and a block in height; the other half is slack for blocks that are done with.
     width = max(patch, memory // (2 * lanes * depth * (patch + _COMMON_BLOCK)))
     widths = np.array([scene.grid.shape[1] for scene in collection])

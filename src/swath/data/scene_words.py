@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from swath.data.config import load_data
 from swath.data.ranges import require_plausible
 from swath.data.raster import open_raster
 from swath.data.scenes import Scene
 from swath.data.selection import select_layers
+from swath.data.series import SeriesInput
 from swath.data.sources import Source
 from swath.data.stac_items import ITEM_SUFFIXES, item_source
 from swath.data.stack import StackSource
@@ -16,21 +19,39 @@ from swath.errors import BandError, ConfigError
 from swath.geo.grids import require_crs
 from swath.sensors.bands import Bands
 
+#: A YAML, and perhaps the id of one of its scenes.
+_YAML = re.compile(r"(.+\.ya?ml)(?::(.+))?", re.IGNORECASE)
 
-def open_scene(words: Sequence[str], needed: Mapping[str, Bands], crs: str | None = None) -> Scene:
+
+def open_scene(
+    words: Sequence[str],
+    needed: Mapping[str, Bands],
+    crs: str | None = None,
+    series: Mapping[str, SeriesInput] | None = None,
+) -> Scene:
     """The scene that the words of a command line name.
 
     Args:
         words: `RASTER`, or `LAYER=RASTER` for each layer; rasters joined by commas hold bands one after the other. A
-            raster may be a URL, or the file or URL of a STAC item (`.json`).
+            raster may be a URL, or the file or URL of a STAC item (`.json`). Or one `DATA.yaml` that describes data of
+            one scene, or `DATA.yaml:SCENE`: so are scenes with time series named.
         needed: Bands of each layer that the task takes. Files hold exactly these, in order, or name their bands.
         crs: CRS of files that lack one; `none` for pixel coordinates.
+        series: What the task takes of each time series.
 
     Raises:
-        ConfigError: If a layer is missing, unknown or named twice.
+        ConfigError: If a layer is missing, unknown or named twice, or a YAML has several scenes, none of them named.
         GridError: If a file has no CRS and none was given.
         BandError: If a band is missing, or its values cannot be of its unit.
     """
+    if len(words) == 1 and (described := _YAML.fullmatch(words[0])):
+        return select_layers(_described(described[1], described[2]), needed, series)
+    if series:
+        raise ConfigError(
+            "A scene with time series is not named by rasters",
+            got=" ".join(words),
+            expected=f"a YAML with `series:` {', '.join(series)}",
+        )
     layers: dict[str, Source] = {}
     for word in words:
         named, _, rest = word.partition("=")
@@ -47,6 +68,20 @@ def open_scene(words: Sequence[str], needed: Mapping[str, Bands], crs: str | Non
     for source in scene.layers.values():
         require_plausible(source)
     return scene
+
+
+def _described(path: str, name: str | None) -> Scene:
+    """The scene that a YAML describes, or the one called `name` of several."""
+    data = load_data(path)
+    found = [scene for scene in data if name in (None, scene.id)]
+    if len(found) != 1:
+        ids = [scene.id for scene in data]
+        raise ConfigError(
+            f"{path} has {len(ids)} scenes" if name is None else f"{path} has no scene '{name}'",
+            got=", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else ""),
+            expected=f"{path}:SCENE",
+        )
+    return found[0]
 
 
 def _open_layer(files: Sequence[str], bands: Bands, crs: str | None) -> Source:

@@ -1,8 +1,8 @@
 """Scenes and collections: what a data set is to Swath.
 
-A scene is one place (and time) on its own grid, with one or more image layers, perhaps labels, and the facts by
-which honest splits are made. A collection is an ordered set of scenes with one legend. Scenes keep their own CRS and
-resolution; everything is read on the scene's grid, by window.
+A scene is one place (and time) on its own grid, with image layers, time series (`swath.data.series`) or both, perhaps
+labels, and the facts by which honest splits are made. A collection is an ordered set of scenes with one legend. Scenes
+keep their own CRS and resolution; everything is read on the scene's grid, by window, but series that have a view.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from swath.data.classes import Classes
+from swath.data.series import Series, SeriesInput, same_inputs
 from swath.data.sources import Source
 from swath.errors import DataError
 from swath.geo.windows import Window
@@ -53,12 +54,14 @@ class Scene:
 
     Attributes:
         id: Unique in its collection.
-        layers: Image sources by name; the first one's grid is the scene's grid, others are read on it.
+        layers: Image sources by name; the first one's grid is the scene's grid, others are read on it. Empty for a
+            scene of series only, whose grid is that of its first frame.
         labels: Where the truth is known; None for unlabelled scenes.
         group: What must not be torn apart by a split: source image, flight, city, field.
         time: Acquisition time, UTC.
         part: `train`, `val` or `test` where a publisher fixed it; a partition where pixels of the scene are divided;
             None while undecided.
+        series: Time series by name; a name is not that of a layer too.
     """
 
     id: str
@@ -67,11 +70,37 @@ class Scene:
     group: str | None = None
     time: datetime | None = None
     part: str | Partition | None = None
+    series: Mapping[str, Series] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.layers and not self.series:
+            raise DataError(f"Scene {self.id} has neither layers nor series", expected="at least one image")
+        if both := sorted(self.layers.keys() & self.series.keys()):
+            raise DataError(f"Scene {self.id} has a layer and a series of the same name", got=", ".join(both))
+
+    @property
+    def main(self) -> Source:
+        """The first layer or, where there is none, the first frame of the first series."""
+        for source in self.layers.values():
+            return source
+        return next(iter(self.series.values())).frames[0].source
 
     @property
     def grid(self) -> GeoBox:
-        """Grid of the first layer."""
-        return next(iter(self.layers.values())).grid
+        """Grid of the main source."""
+        return self.main.grid
+
+    @property
+    def depth(self) -> int:
+        """Bytes of a pixel of all that is read on the scene's grid, as it is stored."""
+        frames = (frame.source for s in self.series.values() if s.view is None for frame in s.frames)
+        return max(1, sum(len(s.bands) * s.dtype.itemsize for s in (*self.layers.values(), *frames)))
+
+    @property
+    def inputs(self) -> dict[str, str | list[str]]:
+        """Where the pixels of each layer, and of each frame of a series, come from."""
+        layers = {name: source.name for name, source in self.layers.items()}
+        return layers | {name: [frame.source.name for frame in s.frames] for name, s in self.series.items()}
 
     def part_mask(self, window: Window, part: str) -> np.ndarray:
         """Bool `[height, width]`: pixels of `window` that belong to `part`."""
@@ -130,6 +159,21 @@ class Collection(Sequence[Scene]):
                     expected={n: b.names for n, b in bands.items()},
                 )
         return bands
+
+    @property
+    def series(self) -> dict[str, SeriesInput]:
+        """Bands and view of each series, which all scenes share; raises `DataError` where they differ."""
+        first = self.scenes[0]
+        inputs = {name: SeriesInput(series.bands, series.view) for name, series in first.series.items()}
+        for scene in self.scenes[1:]:
+            other = {name: SeriesInput(series.bands, series.view) for name, series in scene.series.items()}
+            if not same_inputs(inputs, other):
+                raise DataError(
+                    f"Scenes {first.id} and {scene.id} have different series",
+                    got={n: (s.bands.names, s.view) for n, s in other.items()},
+                    expected={n: (s.bands.names, s.view) for n, s in inputs.items()},
+                )
+        return inputs
 
     def with_scenes(self, scenes: Sequence[Scene], **facts: object) -> Collection:
         """The same collection with other scenes and further facts."""

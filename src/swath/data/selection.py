@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from swath.data.raster import open_raster
 from swath.data.scenes import Collection, Scene
+from swath.data.series import Series, SeriesInput
 from swath.data.sources import Source
 from swath.errors import DataError
 from swath.geo.windows import Window
 from swath.sensors.bands import Bands
+
+_Part = TypeVar("_Part")
 
 
 class BandSelection:
@@ -55,21 +59,42 @@ def as_scene(source: Scene | Source | str | Path, needed: Mapping[str, Bands]) -
     return Scene(Path(opened.name).stem, {layer: opened})
 
 
-def select_layers(scene: Scene, needed: Mapping[str, Bands]) -> Scene:
-    """The scene with exactly the layers and bands that a network needs; a single layer may have any name."""
-    layers = dict(scene.layers)
-    if len(needed) == 1 and len(layers) == 1:
-        layers = {next(iter(needed)): next(iter(layers.values()))}
-    if missing := sorted(needed.keys() - layers.keys()):
-        raise DataError(f"Scene {scene.id} lacks a layer", got=", ".join(layers), expected=", ".join(missing))
-    chosen = {}
-    for name, bands in needed.items():
-        source = layers[name]
-        same = source.bands.require(bands, source.name) == tuple(range(len(source.bands)))
-        chosen[name] = source if same else BandSelection(source, bands)
-    return replace(scene, layers=chosen)
+def select_layers(scene: Scene, needed: Mapping[str, Bands], series: Mapping[str, SeriesInput] | None = None) -> Scene:
+    """The scene with exactly the layers, series and bands that a network needs.
+
+    A single layer, or a single series, may have any name. Series are read as the network needs it, whatever view the
+    scene has.
+    """
+    layers = _called(scene.layers, needed, scene.id, "layer")
+    dated = _called(scene.series, series or {}, scene.id, "series")
+    return replace(
+        scene,
+        layers={name: _select(layers[name], bands) for name, bands in needed.items()},
+        series={name: _select_series(dated[name], wanted) for name, wanted in (series or {}).items()},
+    )
 
 
-def select_bands(data: Collection, needed: Mapping[str, Bands]) -> Collection:
-    """The collection with exactly the layers and bands that a network needs."""
-    return replace(data, scenes=tuple(select_layers(scene, needed) for scene in data))
+def select_bands(
+    data: Collection, needed: Mapping[str, Bands], series: Mapping[str, SeriesInput] | None = None
+) -> Collection:
+    """The collection with exactly the layers, series and bands that a network needs."""
+    return replace(data, scenes=tuple(select_layers(scene, needed, series) for scene in data))
+
+
+def _called(found: Mapping[str, _Part], needed: Mapping[str, object], scene: str, what: str) -> Mapping[str, _Part]:
+    """What a scene has, by the names that a network has for it."""
+    if len(needed) == 1 and len(found) == 1:
+        return {next(iter(needed)): next(iter(found.values()))}
+    if missing := sorted(needed.keys() - found.keys()):
+        raise DataError(f"Scene {scene} lacks a {what}", got=", ".join(found), expected=", ".join(missing))
+    return found
+
+
+def _select(source: Source, bands: Bands) -> Source:
+    same = source.bands.require(bands, source.name) == tuple(range(len(source.bands)))
+    return source if same else BandSelection(source, bands)
+
+
+def _select_series(series: Series, wanted: SeriesInput) -> Series:
+    frames = tuple(replace(frame, source=_select(frame.source, wanted.bands)) for frame in series.frames)
+    return replace(series, frames=frames, view=wanted.view)

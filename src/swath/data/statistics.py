@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from swath.data.samplers import Place, Places, block_places, grid_places
+from swath.data.samplers import Place, Places, block_places, grid_places, random_places
 from swath.data.scenes import Collection
 from swath.data.sources import Source
 from swath.data.warped import on_grid
 from swath.errors import DataError
+from swath.geo.grids import window_grid
 from swath.geo.windows import whole
+from swath.sensors.bands import Bands
 
 #: Percentiles that are kept.
 PERCENTILES = (1, 2, 25, 50, 75, 98, 99)
@@ -100,40 +103,103 @@ def band_statistics(
     Raises:
         DataError: If the part is `test` or empty, no pixel is valid, a band is constant, or the layer is unknown.
     """
-    if part == "test":
-        raise DataError("Statistics of the test part would leak into training", got=part, expected="train")
+    _refuse_test(part)
     layers = collection.bands
     if layer is None and len(layers) == 1:
         layer = next(iter(layers))
     if layer not in layers:
         raise DataError(f"{collection.name} has no such layer", got=layer, expected=", ".join(layers))
-    bands = layers[layer]
-    moments, kept = Moments(len(bands)), [np.empty((len(bands), 0), np.float32)]
     opened: dict[int, Source] = {}
-    places = _places(collection, part, sample, seed)
-    keep_each = -(-len(places) * places.patch**2 // _KEPT)
-    for place in places:
+
+    def pixels(place: Place) -> np.ndarray:
         if place.scene not in opened:
             opened[place.scene] = _on_grid_of_scene(collection, place.scene, layer)
-        values = _values(collection, opened[place.scene], place, part)
+        return _values(collection, opened[place.scene], place, part)
+
+    places = _places(collection, part, sample, seed)
+    return _gathered(map(pixels, places), layers[layer], len(places) * places.patch**2, _where(collection, part, layer))
+
+
+def series_statistics(
+    collection: Collection,
+    part: str | None = "train",
+    *,
+    series: str,
+    sample: int = 4_000_000,
+    seed: int = 0,
+) -> Statistics:
+    """Statistics of a time series over its valid pixels at all dates, as patches of a part read it.
+
+    A series with a view shows patches the ground around them too, and that counts, whichever part it lies in.
+
+    Args:
+        collection: The scenes.
+        part: Part of the split, never `test`; None takes all pixels of an undivided collection.
+        series: Name of the series.
+        sample: Pixels of all dates to read; of a part that is larger, windows at random places.
+        seed: Of the sample.
+
+    Raises:
+        DataError: As `band_statistics`.
+    """
+    _refuse_test(part)
+    inputs = collection.series
+    if series not in inputs:
+        raise DataError(f"{collection.name} has no such series", got=series, expected=", ".join(inputs))
+    view = inputs[series].view
+    length = max(len(scene.series[series]) for scene in collection)
+    if view is None:
+        places = _places(collection, part, sample // length, seed)
+        each = length * places.patch**2
+    else:
+        each = length * view.size**2
+        drawn = random_places(collection, part, _EDGE, seed=seed)
+        places = drawn.take(np.arange(min(len(drawn), max(1, sample // each))))
+
+    def pixels(place: Place) -> np.ndarray:
+        scene = collection[place.scene]
+        window = place.window if view else place.window.intersect(whole(scene.grid.shape))
+        values, valid = scene.series[series].read(window_grid(scene.grid, window))
+        if part is not None and view is None:
+            valid &= scene.part_mask(window, part)
+        return np.moveaxis(values, 1, 0)[:, valid]
+
+    return _gathered(map(pixels, places), inputs[series].bands, len(places) * each, _where(collection, part, series))
+
+
+def _refuse_test(part: str | None) -> None:
+    if part == "test":
+        raise DataError("Statistics of the test part would leak into training", got=part, expected="train")
+
+
+def _where(collection: Collection, part: str | None, name: str) -> tuple[str, str]:
+    """What an error says of where the pixels are from."""
+    several = len(collection.bands) + len(collection.series) > 1
+    return collection.name, f"its '{part}' part" + (f", layer {name}" if several else "")
+
+
+def _gathered(pieces: Iterable[np.ndarray], bands: Bands, pixels: int, where: tuple[str, str]) -> Statistics:
+    """Statistics of physical values `[bands, n]` that come in pieces, `pixels` in all at most."""
+    moments, kept = Moments(len(bands)), [np.empty((len(bands), 0), np.float32)]
+    keep_each = -(-pixels // _KEPT)
+    for values in pieces:
         moments.add(values)
         kept.append(values[:, ::keep_each])
+    name, part = where
     if not moments.count:
         raise DataError(
-            f"{collection.name} has no valid pixel in its '{part}' part"
-            + (f", layer {layer}" if len(layers) > 1 else ""),
+            f"{name} has no valid pixel in {part}",
             got="only nodata, NaN or infinite values",
             fix="Check `nodata:` and the files",
         )
-    if flat := [name for name, same in zip(bands.names, moments.low == moments.high, strict=True) if same]:
+    if flat := [band for band, same in zip(bands.names, moments.low == moments.high, strict=True) if same]:
         constant = moments.low[bands.index(flat[0])]
         raise DataError(
-            f"{collection.name} has a band that does not vary in its '{part}' part",
+            f"{name} has a band that does not vary in {part}",
             got=f"{', '.join(flat)} ({flat[0]} is {constant:g} everywhere)",
             fix="Leave it out with `bands:`, or give its `nodata:`",
         )
-    pixels = np.concatenate(kept, axis=1)
-    tables = np.percentile(pixels, PERCENTILES, axis=1)
+    tables = np.percentile(np.concatenate(kept, axis=1), PERCENTILES, axis=1)
     return Statistics(
         bands.names,
         mean=_plain(moments.mean),

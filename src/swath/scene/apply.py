@@ -139,7 +139,7 @@ def apply(
         )
     told = {
         **dict(provenance or {}),
-        "inputs": {name: source.name for name, source in scene.layers.items()},
+        "inputs": scene.inputs,
         "version": __version__,
         "tile": tile, "overlap": overlap, "blend": blend, "precision": chosen,
         **({"agreement with fp32": report.agreement.to_dict()} if report.agreement else {}),

@@ -296,7 +296,7 @@ def _describe(
         "system": None,
         "weights": None,
         **provenance,
-        "inputs": {name: source.name for name, source in scene.layers.items()},
+        "inputs": scene.inputs,
         "version": __version__,
         "tile": plan.tile,
         "overlap": plan.overlap,

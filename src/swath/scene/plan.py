@@ -83,15 +83,22 @@ class Plan:
 
 def fingerprint(plan: Plan, scene: Scene, work: Mapping[str, Any]) -> str:
     """A hash of the plan, of what is read, and of the `work` that is done with it (weights, outputs, precision)."""
-    layers = {
-        name: {
-            "name": source.name, "affine": tuple(source.grid.affine), "shape": shape_of(source.grid),
-            "crs": str(source.grid.crs), "bands": [asdict(band) for band in source.bands], "state": _state(source),
-        }
-        for name, source in scene.layers.items()
-    }  # fmt: skip
-    told = json.dumps({"plan": asdict(plan), "layers": layers, "work": work}, sort_keys=True, default=str)
+    layers = {name: _told(source) for name, source in scene.layers.items()}
+    series = {
+        name: {"view": one.view, "frames": [(frame.time, _told(frame.source)) for frame in one.frames]}
+        for name, one in scene.series.items()
+    }
+    told = json.dumps(
+        {"plan": asdict(plan), "layers": layers, "series": series, "work": work}, sort_keys=True, default=str
+    )
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _told(source: Source) -> dict[str, object]:
+    return {
+        "name": source.name, "affine": tuple(source.grid.affine), "shape": shape_of(source.grid),
+        "crs": str(source.grid.crs), "bands": [asdict(band) for band in source.bands], "state": _state(source),
+    }  # fmt: skip
 
 
 def _state(source: Source) -> object:

@@ -149,8 +149,7 @@ def _small_cache(scene: Scene, plan: Plan) -> Iterator[Callable[[], None]]:
         return
     cache = default_cache()
     budget = cache.budget
-    pixel = sum(len(source.bands) * source.dtype.itemsize for source in scene.layers.values())
-    least = pixel * plan.shape[1] * (plan.tile + _COMMON_BLOCK)
+    least = scene.depth * plan.shape[1] * (plan.tile + _COMMON_BLOCK)
     cache.clear()
 
     def settle() -> None:

@@ -24,7 +24,8 @@ from swath.data.augment import Augment
 from swath.data.leaks import check_leaks
 from swath.data.loader import Batches
 from swath.data.selection import select_bands
-from swath.data.statistics import band_statistics
+from swath.data.series import SeriesInput
+from swath.data.statistics import band_statistics, series_statistics
 from swath.errors import RunError
 from swath.files import write_text
 from swath.sensors.bands import Bands
@@ -61,10 +62,13 @@ class NeuralTask(LightningModule, Task):
     """A task whose heart is a network on normalised tensors.
 
     Args:
-        net: The bare network: normalised image `[B, C, H, W]`, or a dict of these by layer, to its outputs.
+        net: The bare network: normalised image `[B, C, H, W]`, or a dict of these by layer, to its outputs; where there
+            are series, image and normalised series (`docs/design.md`, contract 3).
         bands: Bands of the image, or of each layer, in the order that the network takes.
         recipe: How it is trained.
-        normalisation: Statistics that belong to the weights, for each layer; None takes them from the training part.
+        normalisation: Statistics that belong to the weights, by layer and series; those that are not given are taken
+            from the training part.
+        series: What the network takes of each time series.
     """
 
     #: Validation metric that selects the weights; it must rise.
@@ -80,22 +84,25 @@ class NeuralTask(LightningModule, Task):
         bands: Bands | Mapping[str, Bands],
         recipe: Recipe,
         normalisation: Mapping[str, Normalisation] | None = None,
+        series: Mapping[str, SeriesInput] | None = None,
     ) -> None:
         super().__init__()
         self.net = net
         self.bands = {"image": bands} if isinstance(bands, Bands) else dict(bands)
+        self.series = dict(series or {})
         self.recipe = recipe
         self.normalise = Normalise(normalisation) if normalisation else None
 
     def forward(self, batch: Mapping[str, Any]) -> Any:
         """Outputs of the network for a batch of physical values (see `docs/design.md`, contract 3)."""
-        if self.normalise is None:
+        if self.normalise is None or not self.normalise.layers.keys() >= {*self.bands, *self.series}:
             raise RunError("The task has no normalisation yet", fix="Fit it, or give `normalisation` with the weights")
-        return self.net(self.normalise(batch["image"], batch["valid"]))
+        image = self.normalise(batch["image"], batch["valid"])
+        return self.net(image, self.normalise.series(batch["series"])) if self.series else self.net(image)
 
     def seen(self, data: Collection) -> Collection:
-        """What the network sees of data: the bands that it takes."""
-        return select_bands(data, self.bands)
+        """What the network sees of data: the bands and series that it takes."""
+        return select_bands(data, self.bands, self.series)
 
     @abstractmethod
     def prepare(self, data: Collection) -> None:
@@ -138,9 +145,7 @@ class NeuralTask(LightningModule, Task):
         self.recipe = recipe or self.recipe
         data = self.seen(data)
         _report(data, run)
-        if self.normalise is None:
-            found = {n: band_statistics(data, "train", layer=n, seed=seed) for n in self.bands}
-            self.normalise = Normalise({n: Normalisation(tuple(s.mean), tuple(s.std)) for n, s in found.items()})
+        self.normalise = Normalise(self._statistics(data, seed))
         self.prepare(data)
         self._refuse_other_run(run, seed)
 
@@ -186,6 +191,14 @@ class NeuralTask(LightningModule, Task):
             trainer.fit(self, ckpt_path=last if last.is_file() else None, weights_only=True)
         self.recall(run, Run(run).description)
         return Run(run)
+
+    def _statistics(self, data: Collection, seed: int) -> dict[str, Normalisation]:
+        """Statistics by layer and series: those that the weights brought, others of the training part."""
+        known = self.normalise.layers if self.normalise else {}
+        found = {n: band_statistics(data, "train", layer=n, seed=seed) for n in self.bands if n not in known}
+        found |= {n: series_statistics(data, "train", series=n, seed=seed) for n in self.series if n not in known}
+        taken = {n: Normalisation(s.mean, s.std) for n, s in found.items()}
+        return {n: known[n] if n in known else taken[n] for n in (*self.bands, *self.series)}
 
     def learned(self, run: Path) -> dict[str, Any]:
         """Write the weights; see `Task.learned`."""

@@ -35,7 +35,7 @@ class Normalise(nn.Module):
     """Physical values to `(x - mean) / std`, with invalid pixels at zero, the mean.
 
     Args:
-        layers: Statistics of each image layer.
+        layers: Statistics of each image layer and series.
     """
 
     def __init__(self, layers: Mapping[str, Normalisation]) -> None:
@@ -51,6 +51,10 @@ class Normalise(nn.Module):
             return self._layer(next(iter(self.layers)), image, valid)
         return {name: self._layer(name, values, valid) for name, values in image.items()}
 
+    def series(self, series: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        """Normalise the `values` `[B, T, C, h, w]` of each series; `valid` and `dates` stay as they are."""
+        return {name: {**one, "values": self._layer(name, one["values"], one["valid"])} for name, one in series.items()}
+
     def _layer(self, name: str, values: Tensor, valid: Tensor) -> Tensor:
         scaled = (values - getattr(self, f"mean_{name}")) / getattr(self, f"std_{name}")
-        return torch.where(valid[:, None], scaled, scaled.new_zeros(()))
+        return torch.where(valid.unsqueeze(-3), scaled, scaled.new_zeros(()))

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from swath.data.classes import Classes
+from swath.data.series import SeriesInput, View
 from swath.sensors.bands import Band, Bands
 
 
 def to_plain(value: Any) -> Any:
-    """`value` as JSON values; bands and classes become tagged mappings."""
+    """`value` as JSON values; bands, classes and inputs of series become tagged mappings."""
     if isinstance(value, Bands):
         return {"type": "bands", "sensor": value.sensor, "bands": [asdict(band) for band in value]}
     if isinstance(value, Classes):
@@ -21,6 +22,9 @@ def to_plain(value: Any) -> Any:
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
+    if isinstance(value, SeriesInput):
+        view = None if value.view is None else asdict(value.view)
+        return {"type": "series", "bands": to_plain(value.bands), "view": view}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -32,6 +36,9 @@ def from_plain(value: Any) -> Any:
     if isinstance(value, Mapping) and value.get("type") == "classes":
         colours = tuple((int(r), int(g), int(b)) for r, g, b in value["colours"])
         return Classes(tuple(value["names"]), tuple(value["codes"]), colours, tuple(value["ignored"]))
+    if isinstance(value, Mapping) and value.get("type") == "series":
+        view = None if value["view"] is None else View(**value["view"])
+        return SeriesInput(from_plain(value["bands"]), view)
     if isinstance(value, Mapping):
         return {key: from_plain(item) for key, item in value.items()}
     return [from_plain(item) for item in value] if isinstance(value, list) else value

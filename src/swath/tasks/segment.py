@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from swath.data.classes import IGNORE, Classes
-from swath.data.loader import Batches
 from swath.data.selection import as_scene, select_bands, select_layers
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import window_grid
@@ -25,6 +23,8 @@ from swath.tasks.baselines import pixel_classifiers
 from swath.tasks.feed import cover
 from swath.tasks.neural import NeuralTask
 from swath.tasks.normalise import Normalisation
+from swath.tasks.padding import padded
+from swath.tasks.pixels import covered, labelled_pixels, pixel_features
 from swath.tasks.recipe import Recipe
 from swath.tasks.scores import Scores
 from swath.tasks.tally import Tally
@@ -33,15 +33,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from swath.data.scenes import Collection, Scene
+    from swath.data.series import SeriesInput
     from swath.data.sources import Source
 
 #: What `predict` can write.
 Product = Literal["classes", "probabilities", "uncertainty", "vectors"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)
-#: Labelled pixels from which the baselines learn, at most.
-_BASELINE_PIXELS = 50_000
-#: Of these, at most so many from one patch.
-_PATCH_PIXELS = 2_000
 #: Scenes below which the bootstrap draws tiles instead.
 _SCENES_TO_DRAW = 8
 
@@ -50,13 +47,15 @@ class Segmentation(NeuralTask):
     """Semantic segmentation.
 
     Args:
-        net: Normalised image `[B, C, H, W]` to logits `[B, K, H, W]` of the same height and width.
+        net: Normalised image `[B, C, H, W]` to logits `[B, K, H, W]` of the same height and width; see `NeuralTask`
+            where there are layers or series.
         bands: Bands of the image, or of each layer.
         classes: Legend, in the order of the logits.
         recipe: How it is trained.
         normalisation: Statistics that belong to the weights; None takes them from the training part.
         stride: Height and width that the network takes are multiples of this; other inputs are padded.
         target: Name of the class of most interest, whose own scores are given too; see `swath.tasks.tally`.
+        series: What the network takes of each time series.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -73,8 +72,9 @@ class Segmentation(NeuralTask):
         normalisation: Mapping[str, Normalisation] | None = None,
         stride: int = 1,
         target: str | None = None,
+        series: Mapping[str, SeriesInput] | None = None,
     ) -> None:
-        super().__init__(net, bands=bands, recipe=recipe, normalisation=normalisation)
+        super().__init__(net, bands=bands, recipe=recipe, normalisation=normalisation, series=series)
         self.classes = classes
         self.target = target
         self.stride = stride
@@ -83,10 +83,7 @@ class Segmentation(NeuralTask):
     def forward(self, batch: Mapping[str, Any]) -> Tensor:
         """Logits `[B, K, H, W]` of a batch of physical values."""
         height, width = batch["valid"].shape[-2:]
-        down, right = -height % self.stride, -width % self.stride
-        if down or right:
-            batch = _pad(batch, down, right)
-        return super().forward(batch)[..., :height, :width]
+        return super().forward(padded(batch, self.stride, self.series))[..., :height, :width]
 
     def probabilities(self, batch: Mapping[str, Any]) -> Tensor:
         """Class probabilities `[B, K, H, W]` of a batch of physical values."""
@@ -147,15 +144,15 @@ class Segmentation(NeuralTask):
         Raises:
             DataError: If the part has no labelled pixel, or the legends differ.
         """
-        data = select_bands(data, self.bands)
+        data = select_bands(data, self.bands, self.series)
         self._require_classes(data)
         self.eval()
-        rivals = pixel_classifiers(*_labelled_pixels(data, "train", self.recipe.patch, threads, seed), seed)
+        rivals = pixel_classifiers(*labelled_pixels(data, "train", self.recipe.patch, threads, seed), seed)
         counts = {name: Tally(self.classes, self.target) for name in ("system", *rivals)}
         by_scene = len({scene.id for scene in data if scene.part == part}) >= _SCENES_TO_DRAW
-        for batch, core in _covered(data, part, self.recipe.patch, self.recipe.batch, threads, seed):
+        for batch, core in covered(data, part, self.recipe.patch, self.recipe.batch, threads, seed):
             predicted = self(batch).argmax(1).numpy()
-            features = _features(batch)
+            features = pixel_features(batch, self.series)
             for i, mask in enumerate(batch["mask"].numpy()):
                 if not (mask[core] != IGNORE).any():
                     continue
@@ -229,7 +226,7 @@ class Segmentation(NeuralTask):
         output = Path(output)
         if strange := [name for name in products if name not in PRODUCTS]:
             raise ConfigError(f"There is no product '{strange[0]}'", expected=", ".join(PRODUCTS))
-        scene = select_layers(as_scene(source, self.bands), self.bands)
+        scene = select_layers(as_scene(source, self.bands), self.bands, self.series)
         tile = tile or max(self.recipe.patch, 256)
         beside = {name: output.with_name(f"{output.stem}-{name}{output.suffix}") for name in PRODUCTS}
         makers = {
@@ -262,61 +259,6 @@ class Segmentation(NeuralTask):
                 got=", ".join(data.classes.names),
                 expected=", ".join(self.classes.names),
             )
-
-
-def _pad(batch: Mapping[str, Any], down: int, right: int) -> dict[str, Any]:
-    """The batch with invalid pixels added below and to the right."""
-
-    def grow(values: Tensor) -> Tensor:
-        return functional.pad(values, (0, right, 0, down))
-
-    image = batch["image"]
-    layers = grow(image) if isinstance(image, torch.Tensor) else {name: grow(v) for name, v in image.items()}
-    return {**batch, "image": layers, "valid": grow(batch["valid"])}
-
-
-def _features(batch: Mapping[str, Any]) -> np.ndarray:
-    """Physical values `[B, height, width, bands]` of all layers."""
-    image = batch["image"]
-    layers = [image] if isinstance(image, torch.Tensor) else list(image.values())
-    return torch.cat(layers, 1).numpy().transpose(0, 2, 3, 1)
-
-
-def _covered(
-    data: Collection, part: str, patch: int, batch: int, threads: int, seed: int, shuffled: bool = False
-) -> Iterator[tuple[dict[str, Any], tuple[slice, slice]]]:
-    """Batches over a part, and the core of each patch, where any is labelled."""
-    places, margin = cover(data, part, patch)
-    if not len(places):
-        return
-    if shuffled:
-        places = places.take(np.random.default_rng(seed).permutation(len(places)))
-    core = (slice(margin, patch - margin),) * 2
-    for found in Batches(data, places, part=part, patch=patch, batch=batch, threads=threads, seed=seed):
-        if (found["mask"][:, *core] != IGNORE).any():
-            yield found, core
-
-
-def _labelled_pixels(data: Collection, part: str, patch: int, threads: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Physical values `[N, bands]` and classes `[N]` of labelled pixels from patches in random order.
-
-    At most `_PATCH_PIXELS` of a patch and `_BASELINE_PIXELS` in all, so that a large part need not be read whole.
-    """
-    generator = np.random.default_rng(seed)
-    features: list[np.ndarray] = []
-    classes: list[np.ndarray] = []
-    for batch, core in _covered(data, part, patch, 4, threads, seed, shuffled=True):
-        truth = batch["mask"].numpy()[:, *core]
-        for values, mask in zip(_features(batch)[:, *core], truth, strict=True):
-            rows, cols = np.nonzero(mask != IGNORE)
-            drawn = generator.permutation(len(rows))[:_PATCH_PIXELS]
-            features.append(values[rows[drawn], cols[drawn]])
-            classes.append(mask[rows[drawn], cols[drawn]])
-        if sum(map(len, classes)) >= _BASELINE_PIXELS:
-            break
-    if not classes:
-        raise DataError(f"The '{part}' part of {data.name} has no labelled pixel for the baselines to learn from")
-    return np.concatenate(features), np.concatenate(classes)
 
 
 def _class_counts(data: Collection, part: str, classes: Classes, patch: int) -> np.ndarray:

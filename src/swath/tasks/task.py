@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from swath import registry
@@ -15,6 +16,7 @@ from swath.tasks.run import Run
 if TYPE_CHECKING:
     from torch import nn
 
+    from swath.data.series import SeriesInput
     from swath.sensors.bands import Bands
     from swath.tasks.scores import Scores
 
@@ -27,6 +29,7 @@ class Task(ABC):
         system: Id and options of the system that made it, as `registry.create` set them; saved with every run.
         net: The bare network on tensors; None where there is none.
         bands: Bands of each image layer that it takes; empty where it takes no images.
+        series: What it takes of each time series; empty where it takes none.
         trained: Whether it must learn, or be loaded, before it can be applied.
     """
 
@@ -35,6 +38,7 @@ class Task(ABC):
     system: dict[str, Any]
     net: nn.Module | None
     bands: Mapping[str, Bands]
+    series: Mapping[str, SeriesInput] = MappingProxyType({})
 
     @abstractmethod
     def fit(self, data: Any, run: Path) -> Run:
@@ -66,7 +70,7 @@ class Task(ABC):
         """What `predict` takes, from the words of a command line: by default a scene (`swath.data.scene_words`)."""
         from swath.data.scene_words import open_scene
 
-        return open_scene(words, self.bands, crs)
+        return open_scene(words, self.bands, crs, self.series)
 
     def save(self, run: Path) -> None:
         """Write all that `load` needs into the folder `run`.
