@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -30,12 +29,14 @@ from swath.errors import RunError
 from swath.files import write_text
 from swath.sensors.bands import Bands
 from swath.tasks.callbacks import EpochSeed, History, KeepBest, ProgressLines
+from swath.tasks.decay import decay_groups
 from swath.tasks.feed import cover, training_sampler
 from swath.tasks.normalise import Normalisation, Normalise
 from swath.tasks.plain import to_plain
 from swath.tasks.recipe import Recipe
 from swath.tasks.run import Run
 from swath.tasks.task import Task
+from swath.tasks.trained_parts import TrainedParts, tensors_hash
 from swath.tasks.weights import load_into, load_state, save_state
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ class NeuralTask(LightningModule, Task):
     #: Whether it learns from things that are told apart (see `Batches`).
     instances: ClassVar[bool] = False
     net: nn.Module
+    #: Which parts of the network are trained, where not all are; see `train_only`.
+    trained_parts: TrainedParts | None = None
+    #: Parts of names of parameters that are not decayed; where there are some, those of norms are not decayed either.
+    undecayed: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -95,10 +100,47 @@ class NeuralTask(LightningModule, Task):
 
     def forward(self, batch: Mapping[str, Any]) -> Any:
         """Outputs of the network for a batch of physical values (see `docs/design.md`, contract 3)."""
+        return self.net(*self.inputs(batch))
+
+    def inputs(self, batch: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What the network takes of a batch: normalised images, and series where it has any."""
         if self.normalise is None or not self.normalise.layers.keys() >= {*self.bands, *self.series}:
             raise RunError("The task has no normalisation yet", fix="Fit it, or give `normalisation` with the weights")
         image = self.normalise(batch["image"], batch["valid"])
-        return self.net(image, self.normalise.series(batch["series"])) if self.series else self.net(image)
+        return (image, self.normalise.series(batch["series"])) if self.series else (image,)
+
+    def train_only(self, *names: str) -> None:
+        """Train parts of the network only, and keep the rest as it is now (`swath.tasks.trained_parts`).
+
+        Runs and checkpoints then hold the trained parts alone. What is frozen is made again by the system's builder,
+        from the same files, when a run is loaded.
+        """
+        self.trained_parts = TrainedParts(self.net, names)
+        self.trained_parts.hold()
+
+    def train(self, mode: bool = True) -> NeuralTask:
+        """Set the mode of all modules but those that are frozen, which stay in eval mode."""
+        super().train(mode)
+        if self.trained_parts is not None:
+            self.trained_parts.hold()
+        return self
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out what is frozen."""
+        if (parts := self.trained_parts) is not None:
+            state = checkpoint["state_dict"]
+            checkpoint["state_dict"] = {name: v for name, v in state.items() if name not in self._frozen_state()}
+            checkpoint["frozen"] = parts.hash
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put back what is frozen, if it is what the checkpoint was trained beside."""
+        if (parts := self.trained_parts) is not None:
+            parts.require(checkpoint.get("frozen"), "The run")
+            checkpoint["state_dict"] |= self._frozen_state()
+
+    def _frozen_state(self) -> dict[str, torch.Tensor]:
+        """Frozen tensors by their names in the task."""
+        return {} if self.trained_parts is None else {f"net.{k}": v for k, v in self.trained_parts.frozen().items()}
 
     def seen(self, data: Collection) -> Collection:
         """What the network sees of data: the bands and series that it takes."""
@@ -202,15 +244,21 @@ class NeuralTask(LightningModule, Task):
 
     def learned(self, run: Path) -> dict[str, Any]:
         """Write the weights; see `Task.learned`."""
-        save_state(self.net.state_dict(), run / "weights.safetensors")
+        state, parts = self.net.state_dict(), self.trained_parts
+        save_state(state if parts is None else parts.of(state), run / "weights.safetensors")
         normalisation = (
             {n: {"mean": s.mean, "std": s.std} for n, s in self.normalise.layers.items()} if self.normalise else {}
         )
-        return {"bands": to_plain(self.bands), "normalisation": normalisation, "recipe": to_plain(asdict(self.recipe))}
+        told = {"bands": to_plain(self.bands), "normalisation": normalisation, "recipe": to_plain(asdict(self.recipe))}
+        return told if parts is None else {**told, "frozen": parts.hash}
 
     def recall(self, run: Path, description: dict[str, Any]) -> None:
         """Take the weights back; see `Task.recall`."""
-        load_into(self.net, load_state(run / "weights.safetensors"), name=f"The weights of {run}")
+        state = load_state(run / "weights.safetensors")
+        if (parts := self.trained_parts) is not None:
+            parts.require(description.get("frozen"), run)
+            state |= parts.frozen()
+        load_into(self.net, state, name=f"The weights of {run}")
         layers = {n: Normalisation(tuple(s["mean"]), tuple(s["std"])) for n, s in description["normalisation"].items()}
         self.normalise = Normalise(layers) if layers else None
         recipe = description["recipe"]
@@ -219,16 +267,12 @@ class NeuralTask(LightningModule, Task):
 
     def weights_hash(self) -> str:
         """SHA-256 of the network's tensors, in the order of their names."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.net.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return tensors_hash(self.net.state_dict())
 
     def configure_optimizers(self) -> Any:
         """Optimiser and learning rate of the recipe, over the trainable parameters."""
         recipe = self.recipe
-        parameters = [p for p in self.net.parameters() if p.requires_grad]
+        parameters = decay_groups(self.net, recipe.weight_decay, self.undecayed)
         optimizer: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(

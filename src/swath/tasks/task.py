@@ -94,8 +94,10 @@ class Task(ABC):
         system = description.get("system")
         if not isinstance(system, dict) or not {"id", "options"} <= system.keys():
             raise RunError(f"{run} does not say which system it is of")
-        # The run holds its own weights; those that training began with need not be there any more.
-        options = {name: value for name, value in from_plain(system["options"]).items() if name != "weights"}
+        options = from_plain(system["options"])
+        # The run holds what it learned. The file that training began with counts only where it may hold frozen parts.
+        if "frozen" not in description or not Path(options.get("weights") or "").is_file():
+            options.pop("weights", None)
         task = registry.create(system["id"], **options)
         task.recall(run, description)
         return task
