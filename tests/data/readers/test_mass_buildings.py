@@ -7,16 +7,12 @@ import pytest
 import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
-from scipy import ndimage
 
 from swath.data.classes import IGNORE
 from swath.data.readers import read_layout
-from swath.data.readers.mass_buildings import FOLDERS, WHITE, WhiteIsNoData, read_mass_buildings
-from swath.data.sources import ArraySource
+from swath.data.readers.mass_buildings import FOLDERS, read_mass_buildings
 from swath.errors import ConfigError, DataError, ReadError
-from swath.geo.grids import pixel_grid
 from swath.geo.windows import Window, whole
-from swath.sensors.catalogue import resolve
 
 _EDGE = 48
 _SUFFIXES = {"original": (".tiff", ".tif"), "TIFF mirror": (".tiff", ".tif"), "PNG mirror": (".png", ".png")}
@@ -86,23 +82,6 @@ def test_large_white_areas_are_no_data_and_bright_roofs_are_not(tmp_path):
     expected = np.ones((_EDGE, _EDGE), bool)
     expected[:, 30:] = False
     assert np.array_equal(valid, expected)
-
-
-def test_validity_does_not_depend_on_the_window():
-    rng = np.random.default_rng(1)
-    white = ndimage.zoom(rng.random((6, 6)), 20, order=1) > 0.6
-    image = np.where(white, 255, 80).astype(np.uint8)[None].repeat(3, 0)
-    grid = pixel_grid(*white.shape)
-    source = WhiteIsNoData(ArraySource(image, resolve("rgb"), grid))
-    _, valid = source.read(whole(grid.shape))
-    around = np.pad(white, WHITE, constant_values=True)
-    opened = ndimage.binary_opening(around, np.ones((WHITE, WHITE)))[WHITE:-WHITE, WHITE:-WHITE]
-    assert np.array_equal(valid, ~opened)
-    assert 0 < valid.mean() < 1
-    for window in (Window(0, 0, 13, 40), Window(31, 55, 60, 20), Window(100, 100, 40, 40)):
-        _, part = source.read(window)
-        inside = window.intersect(whole(grid.shape))
-        assert np.array_equal(part[inside.relative_to(window).slices], valid[inside.slices])
 
 
 def test_reduced_pictures_are_averages_of_squares(tmp_path):

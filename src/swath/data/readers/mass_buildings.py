@@ -13,15 +13,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from swath.data.classes import Classes
+from swath.data.plain_areas import PlainAreaIsNoData
 from swath.data.readers.layout import Images, Layout
 from swath.data.reduced import ReducedPicture
 from swath.data.scenes import PARTS, Collection, Scene
 from swath.data.sources import Source
 from swath.errors import ConfigError, DataError, ReadError
-from swath.geo.windows import Window
 from swath.sensors.catalogue import resolve
 
 CLASSES = Classes.of({0: {"name": "background", "colour": "#d8d0c0"}, 1: {"name": "building", "colour": "#b3352f"}})
@@ -41,9 +39,6 @@ _SUFFIXES = (".tiff", ".tif", ".png")
 
 #: From black to red and from black to white; a channel of red above 127 is a building.
 _COLOURS = {colour: int(v > 127) for v in range(256) for colour in ((v, 0, 0), (v, v, v))}
-
-#: Edge in pixels of a square of white that is no data.
-WHITE = 16
 
 
 def read_mass_buildings(root: str | Path, size: int | None = None) -> Collection:
@@ -98,33 +93,7 @@ def _patterns(root: Path, folder: str) -> tuple[str, ...]:
 
 
 def _prepared(scene: Scene, part: str, size: int | None) -> Scene:
-    image: Source = WhiteIsNoData(scene.layers["image"])
+    image: Source = PlainAreaIsNoData(scene.layers["image"], 255)
     if size is not None:
         image = ReducedPicture(image, (size, size))
     return replace(scene, part=part, layers={"image": image})
-
-
-class WhiteIsNoData:
-    """A picture whose large white areas are invalid; a `Source`.
-
-    Args:
-        source: 8-bit RGB.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.name, self.grid, self.bands, self.dtype = source.name, source.grid, source.bands, source.dtype
-        self._source = source
-
-    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """See `Source.read`."""
-        from scipy.ndimage import binary_opening
-
-        reach = WHITE - 1
-        values, valid = self._source.read(window.pad(reach))
-        white = (values == 255).all(0) | ~valid
-        core = (slice(reach, reach + window.height), slice(reach, reach + window.width))
-        values, valid = values[:, *core], valid[core]
-        if white[core].any():
-            valid = valid & ~binary_opening(white, np.ones((WHITE, WHITE), bool))[core]
-            values = np.where(valid, values, 0).astype(self.dtype)
-        return values, valid
