@@ -7,6 +7,7 @@ from odc.geo.geobox import GeoBox
 from rasterio import features
 
 from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
+from swath.data.readers.cloud_adapter import read_cloud_adapter
 from swath.data.readers.dubai import read_dubai
 from swath.data.readers.floodnet import read_floodnet
 from swath.data.readers.floodnet_classification import read_floodnet_classification
@@ -17,7 +18,7 @@ from swath.data.readers.mass_buildings import read_mass_buildings
 from swath.data.readers.methane_onboard import read_methane_onboard
 from swath.errors import ConfigError
 from swath.geo.windows import whole
-from swath.simulate import aerial, drone, layouts, moment, rice, starcop, truth
+from swath.simulate import aerial, cloudsen12, drone, layouts, moment, rice, starcop, truth
 from swath.simulate import landcover as lc
 from swath.simulate.painting import paint
 from swath.simulate.world import make_world
@@ -159,3 +160,26 @@ def test_floodnet_in_its_three_layouts(place, tmp_path):
     asked = read_floodnet_vqa(tmp_path / "questions")
     assert {scene.kind for scene in asked} >= {"Simple_Counting", "Complex_Counting", "Condition_Recognition"}
     assert len({scene.group for scene in asked}) == 4
+
+
+def test_cloud_adapter(place, tmp_path):
+    cloudsen12.cloud_adapter(place, tmp_path, pictures=12, edge=64)
+    found = read_cloud_adapter(tmp_path)
+    assert found.name == "cloudsen12_high_l1c"
+    assert [sum(scene.part == part for scene in found) for part in ("train", "val", "test")] == [6, 2, 4]
+    bright, counts = {k: [] for k in range(4)}, np.zeros(4, int)
+    for scene in found:
+        labels = scene.labels.read(scene.grid)
+        counts += np.bincount(labels.ravel(), minlength=4)
+        image, _ = scene.layers["image"].read(whole(scene.grid.shape))
+        assert image.min() == 0  # each is stretched by itself
+        assert image.max() >= 254
+        for k in set(np.unique(labels)) & {0, 1, 3}:
+            bright[k].append(image[:, labels == k].mean() / image.mean())
+    assert (counts > 0).all()
+    assert np.mean(bright[1]) > np.mean(bright[0]) > np.mean(bright[3])  # thick cloud, clear ground, shadow
+
+
+def test_clouds_want_three_places_side_by_side(place, tmp_path):
+    with pytest.raises(ConfigError, match="no room"):
+        cloudsen12.cloud_adapter(place, tmp_path, pictures=1, edge=96)

@@ -15,6 +15,7 @@ from swath.files import replacing, write_text
 from swath.simulate import landcover as lc
 from swath.simulate import moment
 from swath.simulate.aerial import gid15, mass_buildings
+from swath.simulate.cloudsen12 import cloud_adapter
 from swath.simulate.drone import floodnet, floodnet_classification, floodnet_vqa
 from swath.simulate.optical import SENSORS, observe, sensor_grid
 from swath.simulate.painting import paint
@@ -122,4 +123,5 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "floodnet": floodnet,
     "floodnet_classification": floodnet_classification,
     "floodnet_vqa": floodnet_vqa,
+    "cloud_adapter": cloud_adapter,
 }
