@@ -104,6 +104,12 @@ def test_a_run_is_not_applied_with_other_frozen_weights(fitted):
         task(seed=1).recall(fitted[1], Run(fitted[1]).description)
 
 
+def test_a_task_that_was_scored_learns_as_one_that_was_not(fitted, tmp_path):
+    scored = task().eval()
+    scored.fit(small.data(), tmp_path, seed=3, accelerator="cpu")
+    assert scored.weights_hash() == fitted[0].weights_hash()
+
+
 def test_a_run_that_was_cut_off_goes_on_to_the_same_weights(fitted, tmp_path):
     with pytest.raises(RuntimeError, match="cut off"):
         task().fit(small.data(), tmp_path, seed=3, accelerator="cpu", callbacks=(Interrupted(),))

@@ -230,6 +230,7 @@ class NeuralTask(LightningModule, Task):
                 deterministic="warn",
                 use_distributed_sampler=False,
             )
+            self.train()  # Lightning keeps the mode, which a score or a loaded run has left at eval
             trainer.fit(self, ckpt_path=last if last.is_file() else None, weights_only=True)
         self.recall(run, Run(run).description)
         return Run(run)

@@ -3,7 +3,7 @@
 | file | what it holds |
 | --- | --- |
 | `task.json` | the system, its options, bands, classes, normalisation, recipe |
-| `weights.safetensors` | the selected weights |
+| `weights.safetensors` | the selected weights, without those that are frozen |
 | `config.yaml` | what `swath fit` was asked; `swath fit config.yaml` does the same again |
 | `metrics.csv` | one row an epoch |
 | `data.json` | what was learned from: origin, warps, split |
