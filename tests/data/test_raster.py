@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import tifffile
+import xarray
 from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -379,3 +380,12 @@ def test_real_files_are_read_as_rasterio_reads_them(data_folder):
         np.testing.assert_array_equal(inside, valid & np.isfinite(values).all(0), err_msg=str(path))
     assert read > 20
     assert all(re.search("north-up|complex", message) for message in refused)
+
+
+def test_a_netcdf_without_georeference_keeps_the_order_of_its_rows(tmp_path):
+    values = np.arange(12.0, dtype="f4").reshape(4, 3)
+    xarray.Dataset({"swath": (("along", "across"), values)}).to_netcdf(tmp_path / "granule.nc", engine="h5netcdf")
+    source = open_raster(f'NETCDF:"{tmp_path / "granule.nc"}":swath')
+    found, valid = source.read(Window(1, 0, 3, 3))
+    assert np.array_equal(found[0], values[1:])
+    assert valid.all()

@@ -17,7 +17,6 @@ from torchvision.ops import nms
 from swath.metrics.instances import (
     THRESHOLDS,
     average_precisions,
-    count_error,
     mask_iou,
     mask_nms,
     match,
@@ -146,7 +145,3 @@ def test_matrix_suppression_is_its_formula_one_by_one(sigma):
             above = [iou[k, i] for k in range(9) if scores[k] > scores[i]]
             factors.append(decay(iou[i, place]) / decay(max(above, default=0.0)))
         assert found == pytest.approx(scores[place] * min([1.0, *factors]))
-
-
-def test_counts_err_by_their_mean_distance():
-    assert count_error(np.array([3, 0, 7]), np.array([1, 0, 8])) == 1.0

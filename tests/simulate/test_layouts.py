@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio import features
 
 from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
 from swath.data.readers.cloud_adapter import read_cloud_adapter
+from swath.data.readers.cloudtracks import read_cloudtracks
 from swath.data.readers.dubai import read_dubai
 from swath.data.readers.floodnet import read_floodnet
 from swath.data.readers.floodnet_classification import read_floodnet_classification
@@ -18,7 +20,7 @@ from swath.data.readers.mass_buildings import read_mass_buildings
 from swath.data.readers.methane_onboard import read_methane_onboard
 from swath.errors import ConfigError
 from swath.geo.windows import whole
-from swath.simulate import aerial, cloudsen12, drone, layouts, moment, rice, starcop, truth
+from swath.simulate import aerial, cloudsen12, drone, layouts, moment, rice, ship_tracks, starcop, truth
 from swath.simulate import landcover as lc
 from swath.simulate.painting import paint
 from swath.simulate.world import make_world
@@ -183,3 +185,17 @@ def test_cloud_adapter(place, tmp_path):
 def test_clouds_want_three_places_side_by_side(place, tmp_path):
     with pytest.raises(ConfigError, match="no room"):
         cloudsen12.cloud_adapter(place, tmp_path, pictures=1, edge=96)
+
+
+def test_cloudtracks(place, tmp_path):
+    ship_tracks.cloudtracks(place, tmp_path, granules=12, shape=(120, 90))
+    found = read_cloudtracks(tmp_path)
+    assert {scene.part for scene in found} == {"train", "val", "test"}
+    assert len({scene.group for scene in found}) == 3
+    for number, scene in enumerate(sorted(found, key=lambda s: s.id)):
+        seen = ship_tracks.granule(place.seed, number, (120, 90))
+        values, _ = scene.layers["image"].read(whole(scene.grid.shape))
+        assert np.array_equal(np.moveaxis(values, 0, -1), seen.picture)
+        assert len(scene.labels.instances(scene.grid)) == len(seen.tracks)
+        inside = features.geometry_mask(seen.outlines, (120, 90), Affine.identity(), invert=True) if seen.tracks else 0
+        assert ((scene.labels.read(scene.grid) == 1) != inside).mean() < 2e-3

@@ -56,7 +56,12 @@ class Annotated:
 
 
 def picture_labels(
-    picture: Annotated, grid: GeoBox, classes: Classes, name: str, texts: Mapping[str, int] | None = None
+    picture: Annotated,
+    grid: GeoBox,
+    classes: Classes,
+    name: str,
+    texts: Mapping[str, int] | None = None,
+    background: str | None = None,
 ) -> VectorLabels:
     """The things of a picture as labels on its grid.
 
@@ -66,6 +71,7 @@ def picture_labels(
         classes: Legend; categories are told by name, whatever their order in a file.
         name: Of the file, for messages.
         texts: Code of each name of a category; other names are those of classes.
+        background: Name of the class of all ground without a thing; by default it has no label.
 
     Raises:
         DataError: If the picture has another size than its grid, or a category is no class.
@@ -86,7 +92,7 @@ def picture_labels(
         geometry=placed,
         crs=None if grid.crs is None else grid.crs.proj,
     )
-    labels = VectorLabels(frame, "category", classes, texts=texts, crowd="crowd")
+    labels = VectorLabels(frame, "category", classes, texts=texts, crowd="crowd", background=background)
     labels.name = name
     return labels
 

@@ -198,7 +198,7 @@ class _Opener:
             if path not in self._pictures:
                 self._pictures[path] = read_coco(where)
             picture = find_picture(self._pictures[path], PurePosixPath(match.path.as_posix()), str(path))
-        return picture_labels(picture, grid, classes, str(path), self._description.texts)
+        return picture_labels(picture, grid, classes, str(path), self._description.texts, said.get("background"))
 
     def _label_of_image(self, match: Match) -> ImageLabel:
         """The class of a whole image, which a field of its path names."""

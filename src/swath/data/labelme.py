@@ -28,7 +28,11 @@ def read_labelme(path: str | Path, line_width: float | None = None) -> Annotated
         ReadError: If the file cannot be read or is no JSON.
         DataError: If a shape lacks a member, is of an unknown kind, or is no outline in pixels.
     """
-    found, name = load_json(Path(path)), str(path)
+    return parse_labelme(load_json(Path(path)), str(path), line_width)
+
+
+def parse_labelme(found: Any, name: str, line_width: float | None = None) -> Annotated:
+    """As `read_labelme`, of parsed JSON called `name`."""
     shape = (member(found, "imageHeight", int, name), member(found, "imageWidth", int, name))
     file = member(found, "imagePath", str, name).replace("\\", "/")
     outlines: dict[tuple[str, object], list[shapely.Geometry]] = {}

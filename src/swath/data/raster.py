@@ -227,7 +227,13 @@ def _open(name: str) -> Any:
     # Files without georeference are decided on by `_grid`; rasterio's warning would say it twice.
     with _warnings, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(name)
+        file = rasterio.open(name)
+        if file.driver != "netCDF" or not file.transform.is_identity:
+            return file
+        # GDAL turns NetCDF upside down where nothing says which way is north: swaths keep the order of the file.
+        file.close()
+        with rasterio.Env(GDAL_NETCDF_BOTTOMUP="NO"):
+            return rasterio.open(name)
 
 
 @contextmanager

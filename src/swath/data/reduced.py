@@ -12,7 +12,7 @@ from swath.data.scenes import Collection
 from swath.data.sources import Source
 from swath.errors import ConfigError
 from swath.geo.grids import window_grid
-from swath.geo.warp import warp
+from swath.geo.warp import Resampling, warp
 from swath.geo.windows import Window, whole
 
 
@@ -22,14 +22,15 @@ class ReducedPicture:
     Args:
         source: The picture.
         shape: Height and width in pixels that it shall have.
+        resampling: How values are found; `bilinear` for more pixels than there are.
     """
 
-    def __init__(self, source: Source, shape: tuple[int, int]) -> None:
+    def __init__(self, source: Source, shape: tuple[int, int], resampling: Resampling = "average") -> None:
         height, width = source.grid.shape
         to_full = Affine.scale(width / shape[1], height / shape[0])
         self.grid = GeoBox(shape, source.grid.affine @ to_full, source.grid.crs)
         self.name, self.bands, self.dtype = source.name, source.bands, source.dtype
-        self._source = source
+        self._source, self._resampling = source, resampling
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """See `Source.read`."""
@@ -37,7 +38,7 @@ class ReducedPicture:
         inside = window.intersect(whole(self.grid.shape))
         if not inside.empty:
             here = inside.relative_to(window).slices
-            values[:, *here], valid[here] = warp(self._source, window_grid(self.grid, inside), "average")
+            values[:, *here], valid[here] = warp(self._source, window_grid(self.grid, inside), self._resampling)
         return values, valid
 
 

@@ -16,6 +16,12 @@ from swath.geo.vectors import write_vectors
 SUFFIXES = (".csv", ".json", ".parquet")
 
 
+def write_count(image: str, count: int, path: Path) -> Path:
+    """Write how many things an image holds, a table of one row; returns the path."""
+    write_table(pd.DataFrame([{"image": image, "count": count}]), path)
+    return path
+
+
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table, `.csv`, `.json` (a list of rows) or `.parquet`; geometries also as `write_vectors` does.
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from swath.errors import UnknownNameError
-from swath.losses.functional import cross_entropy, focal, half_cross_entropy_and_dice, lovasz, tversky
+from swath.losses.functional import (
+    cross_entropy,
+    focal,
+    foreground_jaccard,
+    half_cross_entropy_and_dice,
+    lovasz,
+    tversky,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +27,7 @@ _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "focal": focal,
     "dice": partial(tversky, alpha=0.5, beta=0.5),
     "jaccard": partial(tversky, alpha=1.0, beta=1.0),
+    "foreground_jaccard": foreground_jaccard,
     "tversky": partial(tversky, alpha=0.3, beta=0.7),
     "focal_tversky": partial(tversky, alpha=0.3, beta=0.7, gamma=0.75),
     "lovasz": lovasz,

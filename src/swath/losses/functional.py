@@ -56,6 +56,20 @@ def tversky(logits: Tensor, target: Tensor, alpha: float, beta: float, gamma: fl
     return (miss * occurs).sum() / occurs.sum().clamp(min=1)
 
 
+def foreground_jaccard(logits: Tensor, target: Tensor, smooth: float = 1e-5) -> Tensor:
+    """One minus the soft Jaccard index of each class but the first, of the whole batch, averaged over these classes.
+
+    `smooth` is added to intersection and union, so that a batch without a class asks for no prediction of it, where
+    `tversky` leaves the class out (after segmentation_models, whose `bce_jaccard_loss` does so for its one class).
+    """
+    counted = (target != _IGNORE)[:, None]
+    p = (logits.softmax(1) * counted)[:, 1:]
+    truth = (functional.one_hot(target.clamp(min=0), logits.shape[1]).permute(0, 3, 1, 2) * counted)[:, 1:]
+    over = (0, 2, 3)
+    hit = (p * truth).sum(over)
+    return (1 - (hit + smooth) / (p.sum(over) + truth.sum(over) - hit + smooth)).mean()
+
+
 def lovasz(logits: Tensor, target: Tensor) -> Tensor:
     """Lovász-softmax: the convex extension of the Jaccard loss, averaged over the classes that occur.
 

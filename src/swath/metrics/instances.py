@@ -1,4 +1,4 @@
-"""Scores of things that are told apart: overlap of masks, suppression, matching, average precision, counts.
+"""Scores of things that are told apart: overlap of masks, suppression, matching, average precision.
 
 Source: the rules of COCO (cocodataset.org): of the predictions of one class in one picture, the surest first takes the
 free truth that it overlaps most; overlap with a crowd is counted over the prediction alone, and a prediction that fits
@@ -165,11 +165,6 @@ def average_precisions(pictures: Sequence[Matches], weights: np.ndarray | None =
         places = np.searchsorted(right[row] / things, _RECALLS, side="left")
         found[row] = precision[places[places < len(precision)]].sum() / len(_RECALLS)
     return found
-
-
-def count_error(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Mean absolute error of counts `[pictures]`."""
-    return float(np.abs(np.asarray(predicted, float) - np.asarray(true, float)).mean())
 
 
 def _flat(masks: np.ndarray | sparse.csr_array) -> np.ndarray | sparse.csr_array:

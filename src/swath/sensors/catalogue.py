@@ -1,7 +1,8 @@
 """The sensors that Swath knows, as tables: names, aliases, wavelengths, units, scales, nodata.
 
 Sources: ESA Sentinel-2 spectral response functions (S2A centres and bandwidths); USGS Landsat Collection 2 product
-guides; HLS user guide v2; MOD09 and MCD43 user guides; Planet product specifications. A wavelength that its source does
+guides; HLS user guide v2; MOD09 and MCD43 user guides; MODIS specifications (edges of its 36 bands); Planet product
+specifications. A wavelength that its source does
 not state is None. Centres are those of the band edges where a source gives only edges.
 """
 
@@ -79,6 +80,40 @@ _MODIS = (
     ("B6", "swir1", 1640, 24),
     ("B7", "swir2", 2130, 50),
 )
+#: Bands 8 to 36 at 1 km; 20 to 25 and 27 to 36 see what the Earth emits.
+_MODIS_1KM = (
+    ("B8", "", 412.5, 15),
+    ("B9", "", 443, 10),
+    ("B10", "", 488, 10),
+    ("B11", "", 531, 10),
+    ("B12", "", 551, 10),
+    ("B13", "", 667, 10),
+    ("B14", "", 678, 10),
+    ("B15", "", 748, 10),
+    ("B16", "", 869.5, 15),
+    ("B17", "", 905, 30),
+    ("B18", "", 936, 10),
+    ("B19", "", 940, 50),
+    ("B26", "cirrus", 1375, 30),
+)
+_MODIS_EMISSIVE = (
+    ("B20", "", 3750, 180),
+    ("B21", "", 3959, 60),
+    ("B22", "", 3959, 60),
+    ("B23", "", 4050, 60),
+    ("B24", "", 4465.5, 65),
+    ("B25", "", 4515.5, 67),
+    ("B27", "", 6715, 360),
+    ("B28", "", 7325, 300),
+    ("B29", "", 8550, 300),
+    ("B30", "", 9730, 300),
+    ("B31", "thermal", 11030, 500),
+    ("B32", "", 12020, 500),
+    ("B33", "", 13335, 300),
+    ("B34", "", 13635, 300),
+    ("B35", "", 13935, 300),
+    ("B36", "", 14235, 300),
+)
 _PLANET4 = (("blue", "", 485, 60), ("green", "", 545, 90), ("red", "", 630, 80), ("nir", "", 820, 80))
 _PLANET8 = (
     ("coastal", "", 443, 20),
@@ -133,6 +168,12 @@ _SENSORS: dict[str, Callable[[], tuple[Band, ...]]] = {
     "hls_l30": lambda: _optical(_HLS_L30, scale=1e-4, nodata=-9999),
     "modis_mod09": lambda: _optical(_MODIS, scale=1e-4, nodata=-28672),
     "modis_mcd43": lambda: _optical(_MODIS, scale=1e-4, nodata=32767),
+    "modis_l1b": lambda: (*_optical((*_MODIS, *_MODIS_1KM)), *_optical(_MODIS_EMISSIVE, "K")),
+    "modis_day_microphysics": lambda: (
+        Band("B1", "%", 645, aliases=("red", "1"), fwhm=50),
+        Band("B20", "%", 3750, aliases=("20",), fwhm=180),
+        Band("B31", "K", 11030, aliases=("thermal", "31"), fwhm=500),
+    ),
     "planetscope4": lambda: _optical(_PLANET4, scale=1e-4, nodata=0),
     "planetscope8": lambda: _optical(_PLANET8, scale=1e-4, nodata=0),
     "nicfi": lambda: _optical(_PLANET4, scale=1e-4, nodata=0),

@@ -9,6 +9,7 @@ import numpy as np
 from swath.data.classes import Classes
 from swath.data.instances import Instances
 from swath.metrics.bootstrap import percentile_interval
+from swath.metrics.counting import count_scores
 from swath.metrics.instances import THRESHOLDS, Matches, average_precisions, mask_iou, match
 from swath.tasks.scores import Score
 
@@ -62,7 +63,7 @@ class InstanceTally:
         return dict(zip(self.classes.names, self._precisions(None)[:, 0].tolist(), strict=True))
 
     def scores(self, level: float, resamples: int, seed: int) -> dict[str, Score]:
-        """AP at 0.5, AP from 0.5 to 0.95 (means over classes), error of counts; intervals by bootstrap over scenes."""
+        """AP at 0.5, AP from 0.5 to 0.95 (means over classes), scores of counts; intervals by bootstrap over scenes."""
         found = self.values()
         units = np.eye(len(self))
         intervals = percentile_interval(units, self.values, level=level, resamples=resamples, seed=seed)
@@ -74,8 +75,8 @@ class InstanceTally:
         precisions = self._precisions(weights)
         known = ~np.isnan(precisions).all(1)
         ap = precisions[known].mean(0) if known.any() else np.full(len(THRESHOLDS), np.nan)
-        apart = np.array([abs(found - true) for found, true in self._counts], float)
-        return {"ap50": float(ap[0]), "ap": float(ap.mean()), "count_mae": float(apart @ weights / weights.sum())}
+        found, true = np.array(self._counts).T
+        return {"ap50": float(ap[0]), "ap": float(ap.mean()), **count_scores(found, true, weights)}
 
     def _precisions(self, weights: np.ndarray | None) -> np.ndarray:
         """`[classes, thresholds]`."""

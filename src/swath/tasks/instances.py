@@ -16,6 +16,7 @@ from swath.data.warped import on_grid
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import shape_of
 from swath.geo.masks import crop, mask_outline, picture_grid
+from swath.geo.tables import write_count
 from swath.geo.windows import whole
 from swath.metrics.instances import mask_iou, mask_nms, matrix_nms
 from swath.scene.objects import Merger, Sighting, seek_objects, write_numbers, write_objects
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from swath.data.sources import Source
 
 #: What `predict` can write.
-Product = Literal["objects", "numbers"]
+Product = Literal["objects", "numbers", "count"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)
 Suppression = Literal["box", "mask", "matrix"]
 #: Pixels from which the baselines learn, at most.
@@ -212,7 +213,8 @@ class InstanceSegmentation(NeuralTask):
         Args:
             source: A scene, a source, or the path of a raster with the task's bands in order.
             output: Vector file, by suffix: `.gpkg`, `.parquet`, `.geojson`, `.fgb`; with class and score.
-            products: `objects`, and `numbers`: a raster beside it, of the row of each thing from 1.
+            products: `objects`; `numbers`: a raster beside it, of the row of each thing from 1; `count`: a table of
+                one row beside it.
             least_score: Things below it are left out.
             tile: Edge of a tile in pixels; by default the recipe's patch, at least 256.
             tile_overlap: Share of a tile that neighbours have in common; things larger than that are joined.
@@ -244,6 +246,7 @@ class InstanceSegmentation(NeuralTask):
         write = {
             "objects": lambda: write_objects(sighting, scene, output, self.classes, told),
             "numbers": lambda: write_numbers(sighting, scene, output.with_name(f"{output.stem}-numbers.tif"), told),
+            "count": lambda: write_count(scene.id, len(sighting.objects), output.with_name(f"{output.stem}-count.csv")),
         }
         return [write[name]() for name in products]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from swath.data.classes import IGNORE, Classes
-from swath.data.selection import as_scene, select_bands, select_layers
+from swath.data.selection import as_scene, select_layers
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import window_grid
 from swath.losses import Loss
@@ -30,12 +31,16 @@ from swath.tasks.scores import Scores
 from swath.tasks.tally import Tally
 
 if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
     from torch import Tensor, nn
 
     from swath.data.scenes import Collection, Scene
     from swath.data.series import SeriesInput
     from swath.data.sources import Source
 
+#: A naive baseline: of the physical values `[H, W, bands]` of a patch, and where it is asked `[H, W]`, the class index
+#: of each pixel `[H, W]`; 0 elsewhere.
+Rival = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: What `predict` can write.
 Product = Literal["classes", "probabilities", "uncertainty", "vectors"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)
@@ -144,10 +149,10 @@ class Segmentation(NeuralTask):
         Raises:
             DataError: If the part has no labelled pixel, or the legends differ.
         """
-        data = select_bands(data, self.bands, self.series)
+        data = self.seen(data)
         self._require_classes(data)
         self.eval()
-        rivals = pixel_classifiers(*labelled_pixels(data, "train", self.recipe.patch, threads, seed), seed)
+        rivals = self.rivals(data, threads, seed)
         counts = {name: Tally(self.classes, self.target) for name in ("system", *rivals)}
         by_scene = len({scene.id for scene in data if scene.part == part}) >= _SCENES_TO_DRAW
         for batch, core in covered(data, part, self.recipe.patch, self.recipe.batch, threads, seed):
@@ -164,9 +169,7 @@ class Segmentation(NeuralTask):
                 asked[core if self.target is None else ...] = True
                 asked &= mask != IGNORE
                 for name, rival in rivals.items():
-                    guessed = np.zeros_like(mask)
-                    guessed[asked] = rival.predict(features[i][asked])
-                    counts[name].update(guessed, mask, core, unit)
+                    counts[name].update(rival(features[i], asked), mask, core, unit)
         confusion, drawn = counts["system"].confusion, "scenes" if by_scene else "tiles"
         if not confusion.matrix.sum():
             raise DataError(f"The '{part}' part of {data.name} has no labelled pixel")
@@ -181,6 +184,11 @@ class Segmentation(NeuralTask):
                 "intervals": f"{level:.0%}, bootstrap over {len(confusion.units)} {drawn}",
             },
         )
+
+    def rivals(self, data: Collection, threads: int, seed: int) -> dict[str, Rival]:
+        """Naive baselines that learned from the training part of `data`, by name."""
+        learned = pixel_classifiers(*labelled_pixels(data, "train", self.recipe.patch, threads, seed), seed)
+        return {name: partial(_pixel_by_pixel, estimator) for name, estimator in learned.items()}
 
     def predict(
         self,
@@ -259,6 +267,13 @@ class Segmentation(NeuralTask):
                 got=", ".join(data.classes.names),
                 expected=", ".join(self.classes.names),
             )
+
+
+def _pixel_by_pixel(estimator: ClassifierMixin, features: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """See `Rival`."""
+    guessed = np.zeros(asked.shape, np.int64)
+    guessed[asked] = estimator.predict(features[asked])
+    return guessed
 
 
 def _class_counts(data: Collection, part: str, classes: Classes, patch: int) -> np.ndarray:

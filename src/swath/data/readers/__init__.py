@@ -13,7 +13,7 @@ from swath.data.scenes import Collection
 from swath.errors import UnknownNameError
 
 #: Layout in which the data of a system were published, where it is not named as the system is.
-_LAYOUT_OF = {"effunetpp": "mass_buildings", "deeptrinet": "gid15"}
+_LAYOUT_OF = {"effunetpp": "mass_buildings", "deeptrinet": "gid15", "cloudtracks_instances": "cloudtracks"}
 
 
 def layout_names() -> list[str]:

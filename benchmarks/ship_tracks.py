@@ -1,0 +1,132 @@
+"""CloudTracks on simulated granules: `python -m benchmarks.ship_tracks FOLDER semantic|instances|cost`.
+
+80 granules of 192 x 192 pixels on 20 days, of which 12 days train, 3 select and 5 test; every fourth granule has no
+track.
+The days were dealt, and the recipes were fixed, before anything was scored on the test part.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+import swath
+from swath.data.readers.cloudtracks import read_cloudtracks
+from swath.data.scenes import Collection, Scene
+from swath.data.sources import ArraySource
+from swath.data.splits import split_fixed
+from swath.geo.grids import pixel_grid
+from swath.metrics.bootstrap import percentile_interval
+from swath.metrics.counting import count_scores
+from swath.sensors.catalogue import resolve
+from swath.simulate.ship_tracks import cloudtracks, granule
+from swath.simulate.world import make_world
+from swath.tasks.counted import components
+from swath.tasks.recipe import Recipe
+from swath.tasks.scores import Scores
+
+SEED, GRANULES, EDGE = 11, 80, 192
+SEMANTIC = Recipe(
+    loss="ce+foreground_jaccard", learning_rate=2e-3, epochs=12, batch=6, patch=EDGE, samples=48,
+    augment=("d4", "colour"), sampling="area",
+)  # fmt: skip
+INSTANCES = Recipe(learning_rate=2e-3, epochs=28, batch=4, patch=EDGE, augment=("d4", "colour"), sampling="area")
+#: A whole granule of MODIS.
+WHOLE = (2030, 1354)
+
+
+def simulated(folder: Path) -> Collection:
+    """The granules, made where they are not there yet, dealt by day in the order of time."""
+    if not (folder / "images").is_dir():
+        world = make_world(seed=SEED, width=600, height=600)
+        cloudtracks(world, folder, granules=GRANULES, shape=(EDGE, EDGE))
+    found = read_cloudtracks(folder)
+    days = sorted({scene.group for scene in found})
+    part = {day: "train" if i < 12 else "val" if i < 15 else "test" for i, day in enumerate(days)}
+    return split_fixed(found, {scene.id: part[scene.group or ""] for scene in found})
+
+
+def crossing(data: Collection, part: str) -> list[bool]:
+    """Whether tracks of each scene of a part touch, so that connected pixels must count too few."""
+    found = []
+    for scene in (s for s in data if s.part == part):
+        masks = scene.labels.instances(scene.grid).masks()  # type: ignore[union-attr]
+        found.append(bool(components(masks.any(0), least=1).max() < len(masks)) if len(masks) else False)
+    return found
+
+
+def told(scores: Scores, name: str) -> None:
+    """Print the scores of a system and its baselines."""
+    for who, values in {name: scores.system, **scores.baselines}.items():
+        print(who, "; ".join(f"{metric} {value}" for metric, value in values.items()))
+
+
+def counts_told(counts: Mapping[str, Any], apart: list[bool]) -> None:
+    """Print errors of counts on scenes whose tracks touch, and the counts of those that have none."""
+    true, chosen = np.array(counts["true"]), np.array(apart)
+    for who, predicted in counts.items():
+        if who not in ("true", "scenes"):
+            judge = partial(count_scores, np.array(predicted)[chosen], true[chosen])
+            low, high = percentile_interval(np.eye(chosen.sum()), judge)["count_mae"]
+            empty = np.array(predicted)[true == 0].tolist()
+            told_mae = f"{judge()['count_mae']:.3f} [{low:.3f}, {high:.3f}]"
+            print(f"{who}: MAE {told_mae} on {chosen.sum()} with crossings; counts of empty ones {empty}")
+
+
+def main(folder: str, what: str) -> None:
+    """Train, score, print."""
+    if what == "cost":
+        cost()
+        return
+    data = simulated(Path(folder) / "granules")
+    torch.manual_seed(0)
+    name, recipe = ("cloudtracks", SEMANTIC) if what == "semantic" else ("cloudtracks:instances", INSTANCES)
+    options = {}
+    if what == "instances":  # from the U-Net that `semantic` trained on the same part
+        options["weights"] = Path(folder) / "run-semantic" / "weights.safetensors"
+    task: Any = swath.create(name, encoder="test_resnet", **options)
+    began = perf_counter()
+    task.fit(data, Path(folder) / f"run-{what}", recipe=recipe, accelerator="cpu")
+    print(f"{perf_counter() - began:.0f} s of training")
+    scores = task.score(data, "test")
+    told(scores, name)
+    counts = scores.details["counts"]
+    if what == "instances":
+        counts = {"system": [found for found, _ in counts], "true": [true for _, true in counts]}
+    counts_told(counts, crossing(data, "test"))
+
+
+def cost() -> None:
+    """Seconds of a whole granule in tiles of 448 and as one tile, in turn, and the memory."""
+    torch.manual_seed(0)
+    picture = np.moveaxis(granule(SEED, 0, WHOLE).picture, -1, 0)
+    scene = Scene("granule", {"image": ArraySource(picture, resolve("rgb"), pixel_grid(*WHOLE))})
+    task: Any = swath.create("cloudtracks", encoder="test_resnet", variant="published")
+    ways = {
+        "tiles of 448, a quarter shared": (448, 0.25),
+        "tiles of 448, side by side": (448, 0.0),
+        "whole": (2048, 0.0),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(3):
+        for name, (tile, overlap) in ways.items():
+            began = perf_counter()
+            task.mask(scene, tile, overlap)
+            seconds[name].append(perf_counter() - began)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(f"{name}: {seconds[name][-1]:.1f} s; peak so far {peak:.2f} GiB", flush=True)
+    base = np.median(seconds["whole"])
+    for name, found in seconds.items():
+        print(f"{name}: median {np.median(found):.1f} s, {np.median(found) / base:.2f} of whole")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
