@@ -40,11 +40,11 @@ class DayMicrophysics:
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """See `Source.read`."""
         stored, valid = self._granule.read(window)
-        bands = self._granule.bands.decode(stored)[self._order]
+        red, shortwave, thermal = self._granule.bands.decode(stored)[self._order]
         zenith = None
         if self._zenith is not None:
             angle, known = self._zenith.read(window)
             zenith = np.where(known, self._zenith.bands.decode(angle)[0], np.nan)
-        picture, day = day_microphysics(*bands, zenith)
+        picture, day = day_microphysics(red, shortwave, thermal, zenith)
         valid = valid & day
         return np.where(valid, picture, 0).astype(np.uint8), valid

@@ -73,15 +73,14 @@ class DynamicMasks(nn.Module):
         self._sizes = [(_FEATURES + 3) * _HIDDEN, _HIDDEN, _HIDDEN**2, _HIDDEN, _HIDDEN, 1]
         self.makes = nn.Conv2d(width, sum(self._sizes), 3, padding=1)
         self.detections, self.least_score = detections, least_score
-        nn.init.normal_(self.tells.weight, std=0.01)
-        nn.init.constant_(self.tells.bias, -4.0)  # few places tell a thing
-        nn.init.normal_(self.makes.weight, std=0.01)
+        for head in (self.tells, self.makes):
+            nn.init.normal_(head.weight, std=0.01)
         # a plain small network to begin with: from weights near zero in three layers nothing would be learned
-        first, second, last = nn.Linear(_FEATURES + 3, _HIDDEN), nn.Linear(_HIDDEN, _HIDDEN), nn.Linear(_HIDDEN, 1)
-        with torch.no_grad():
-            self.makes.bias.copy_(
-                torch.cat([p.flatten() for layer in (first, second, last) for p in layer.parameters()])
-            )
+        plain = (nn.Linear(_FEATURES + 3, _HIDDEN), nn.Linear(_HIDDEN, _HIDDEN), nn.Linear(_HIDDEN, 1))
+        biases = {self.makes: torch.cat([p.detach().flatten() for layer in plain for p in layer.parameters()])}
+        biases[self.tells] = torch.full((classes,), -4.0)  # few places tell a thing
+        for head, bias in biases.items():
+            head.bias = nn.Parameter(bias)
 
     def forward(
         self, images: Tensor | Sequence[Tensor], targets: Sequence[Mapping[str, Tensor]] | None = None
@@ -122,7 +121,7 @@ class DynamicMasks(nn.Module):
             if not len(masks):
                 continue
             thing[i] = masks.any(0).float()
-            owner = owners(masks, tuple(tells.shape[-2:]))
+            owner = owners(masks, (tells.shape[-2], tells.shape[-1]))
             for place in range(len(masks)):
                 cells = torch.nonzero(owner == place)
                 wanted[i, int(target["labels"][place]) - 1][owner == place] = 1
@@ -162,8 +161,8 @@ class DynamicMasks(nn.Module):
         places = places[scores >= self.least_score]
         kind, rest = places // tells[0].numel(), places % tells[0].numel()
         cells = torch.stack([rest // tells.shape[-1], rest % tells.shape[-1]], 1)
-        masks = [self._draw(shared, makes, cell[None]).sigmoid() for cell in cells]  # one by one, to spare memory
-        masks = torch.cat([shared.new_zeros(0, *shared.shape[-2:]), *masks])
+        drawn = [self._draw(shared, makes, cell[None]).sigmoid() for cell in cells]  # one by one, to spare memory
+        masks = torch.cat([shared.new_zeros(0, *shared.shape[-2:]), *drawn])
         inside = masks > 0.5
         # a mask that is unsure of its own pixels is a worse find (SOLO's maskness)
         sure = (masks * inside).sum((1, 2)) / inside.sum((1, 2)).clamp(min=1)

@@ -40,7 +40,7 @@ def day_microphysics(
     if len({np.shape(array) for array in arrays}) > 1:
         raise DataError("Bands of one granule differ in shape", got=", ".join(str(np.shape(array)) for array in arrays))
     bands = np.stack([red, shortwave, thermal]).astype(np.float64)
-    valid = np.isfinite(bands).all(0)
+    valid = np.asarray(np.isfinite(bands).all(0))
     if zenith is not None:
         valid &= is_day(zenith)
     low, high = (np.array(ends)[:, None, None] for ends in (LOWEST, HIGHEST))
