@@ -1,12 +1,15 @@
 """Published layouts: the readers read what is written, and find the classes of the same world."""
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio import features
 
+from swath.data.city_table import read_cities
 from swath.data.readers.bhutan_rice import read_bhutan_image, read_bhutan_rice
 from swath.data.readers.cloud_adapter import read_cloud_adapter
 from swath.data.readers.cloudtracks import read_cloudtracks
@@ -18,9 +21,10 @@ from swath.data.readers.gid15 import read_gid15
 from swath.data.readers.landcover_ai import read_landcover_ai
 from swath.data.readers.mass_buildings import read_mass_buildings
 from swath.data.readers.methane_onboard import read_methane_onboard
+from swath.data.readers.roofnet import read_roofnet
 from swath.errors import ConfigError
 from swath.geo.windows import whole
-from swath.simulate import aerial, cloudsen12, drone, layouts, moment, rice, ship_tracks, starcop, truth
+from swath.simulate import aerial, cloudsen12, drone, layouts, moment, rice, roofs, ship_tracks, starcop, truth
 from swath.simulate import landcover as lc
 from swath.simulate.painting import paint
 from swath.simulate.world import make_world
@@ -199,3 +203,45 @@ def test_cloudtracks(place, tmp_path):
         assert len(scene.labels.instances(scene.grid)) == len(seen.tracks)
         inside = features.geometry_mask(seen.outlines, (120, 90), Affine.identity(), invert=True) if seen.tracks else 0
         assert ((scene.labels.read(scene.grid) == 1) != inside).mean() < 2e-3
+
+
+def test_roofnet(tmp_path):
+    place = make_world(seed=3, width=3000, height=2400, towns=120)
+    roofs.roofnet(place, tmp_path, roofs=3)
+    found = read_roofnet(tmp_path)
+    table = read_cities(tmp_path / "cities.csv")
+    houses = place.layer("buildings").to_crs("EPSG:4326")
+    for scene in found:
+        city, material = table.find(scene.group), found.classes.names[scene.labels.index]
+        assert material in city.materials
+        assert table.nearest(scene.facts["longitude"], scene.facts["latitude"])[0] == city
+        # the house that stands there has a material of this class
+        (house,) = houses[
+            houses.contains(shapely.Point(scene.facts["longitude"], scene.facts["latitude"]))
+        ].itertuples()
+        assert roofs.MATERIALS[house[houses.columns.get_loc("roof:material") + 1]] == material
+    mixes = {city.materials for city in table.cities}
+    assert len(mixes) > len(table.cities) // 2  # cities differ
+    assert len({found.classes.names[scene.labels.index] for scene in found}) >= 6
+    with pytest.raises(ConfigError, match="too few cities"):
+        roofs.roofnet(make_world(seed=3, width=1000, height=1000, towns=100), tmp_path / "few")
+
+
+def test_each_material_has_a_texture_of_its_own():
+    grid = GeoBox((128, 128), Affine(0.2, 0, 0, 0, -0.2, 25.6), "EPSG:32632")
+    spectra = []
+    for material in sorted(roofs.MATERIALS):
+        house = gpd.GeoDataFrame({"roof:material": [material]}, geometry=[shapely.box(2, 6, 24, 18)], crs="EPSG:32632")
+        factor = roofs.textures(house, grid, 0)
+        inside = factor[40:96, 16:112]
+        assert (factor[:8] == 1).all()
+        assert inside.std() > 0.05
+        waves = np.abs(np.fft.fft2(inside - inside.mean()))[:20, :20].ravel()
+        spectra.append(waves / np.linalg.norm(waves))
+    alike = np.array(spectra) @ np.array(spectra).T
+    names = sorted(roofs.MATERIALS)
+    same = (names.index("metal"), names.index("blue_metal"))
+    assert alike[same] == pytest.approx(1)  # one class
+    alike[same] = alike[same[::-1]] = 0
+    np.fill_diagonal(alike, 0)
+    assert alike.max() < 0.9

@@ -21,8 +21,10 @@ of a series are one a date, which `time` finds in their names; each frame keeps 
 `size` (px) a series is read on a square of its own around the middle of a patch, without on the patch's grid. Without
 layers the first series makes the scenes. Each polygon of vector labels is a thing of its own for tasks that tell things
 apart; `crowd` names the column that marks groups, and `format: coco` or `format: labelme` reads such JSON, in pixels of
-the image. `crs` is for files that lack one; `none` takes all files as pictures. Instead of layers, `layout: NAME` and
-`folder: PATH` open a published layout, with another `split:` if one is given.
+the image. `crs` is for files that lack one; `none` takes all files as pictures. `each: true` in `labels` makes an image
+of each polygon of a vector file, for classes of whole things (`each: {margin: 0.1, block: 500}`, see
+`swath.data.footprints`), and `reviewed: FILE` corrects classes of whole images (`swath.data.reviews`). Instead of
+layers, `layout: NAME` and `folder: PATH` open a published layout, with another `split:` if one is given.
 """
 
 from __future__ import annotations
@@ -43,12 +45,14 @@ from swath.data.classes import Classes
 from swath.data.coco import read_coco
 from swath.data.dates import time_of
 from swath.data.description import Description, LayerDescription, patterns, read_description
+from swath.data.footprints import decided_classes, labelled_footprints
 from swath.data.labelme import read_labelme
 from swath.data.labels import RasterLabels
 from swath.data.matching import Companions, DatedFiles, Match, match_files
 from swath.data.raster import open_raster
 from swath.data.readers import read_layout
 from swath.data.remote import Url
+from swath.data.reviews import reviewed
 from swath.data.scenes import PARTS, Collection, Labels, Scene
 from swath.data.series import Frame, Series
 from swath.data.sources import Source
@@ -58,6 +62,7 @@ from swath.data.vectorlabels import VectorLabels
 from swath.data.whole_images import ImageLabel
 from swath.errors import ConfigError, DataError, ReadError, SwathError
 from swath.geo.grids import require_crs
+from swath.geo.vectors import read_vectors
 from swath.sensors.bands import Bands
 from swath.sensors.catalogue import resolve
 
@@ -93,6 +98,8 @@ def load_data(path: str | Path, system: str | None = None) -> Collection:
         collection = replace(collection, name=description.name)
     else:
         collection = check_collection(_collection(description))
+    if description.reviewed is not None:
+        collection = reviewed(collection, description.reviewed)
     return split_as_described(collection, description.split)
 
 
@@ -128,7 +135,7 @@ def _collection(description: Description) -> Collection:
     scenes = []
     for match in opener.matches:
         try:
-            scenes.append(opener.scene(match))
+            scenes += opener.images(match)
         except SwathError as error:
             problems.append(error)
     if problems:
@@ -163,16 +170,8 @@ class _Opener:
         self.facts["folders outside of the data"] = {str(f) for f in folders if not f.is_relative_to(root)}
 
     def scene(self, match: Match) -> Scene:
-        """The scene of a file of the first layer."""
-        layers: dict[str, Source] = {name: self._layer(name, match) for name in self._description.layers}
-        series = {name: self._series(name, match) for name in self._description.series}
-        time = time_of(match.path, self._description.time) if layers else None
-        scene = Scene(match.id, layers, group=self._group(match), time=time, series=series)
-        for name, source in layers.items():
-            self._note_warp(f"layer {name}", source.grid.crs, scene.grid)
-        for name, one in series.items():
-            for frame in one.frames:
-                self._note_warp(f"series {name}", frame.source.grid.crs, scene.grid)
+        """The scene of a file of the first layer, with its labels."""
+        scene = self._bare(match)
         if "field" in self._description.labels:
             return replace(scene, labels=self._label_of_image(match))
         if self._labels is None:
@@ -188,6 +187,37 @@ class _Opener:
         if "format" in self._description.labels:
             return replace(scene, labels=self._annotations(path, match, scene.grid))
         return replace(scene, labels=self._open_labels(path, scene.grid))
+
+    def images(self, match: Match) -> Sequence[Scene]:
+        """The scene of a file of the first layer, or an image of each thing that its labels outline."""
+        said, description = dict(self._description.labels), self._description
+        each = said.pop("each", False)
+        if not each:
+            return [self.scene(match)]
+        path = self._labels.of(match) if self._labels is not None else None
+        if path is None or path.suffix.casefold() not in _VECTORS or not set(said) <= {"files", "attribute", "layer"}:
+            raise ConfigError(
+                "`each` cannot make images of these labels",
+                got=", ".join(said),
+                expected="`files` of vectors with an `attribute`",
+            )
+        frame = read_vectors(str(path), said.get("layer"), _vector_crs(path, description.crs))
+        classes = decided_classes(frame, said.get("attribute", ""), description.classes, description.texts, str(path))
+        options = each if isinstance(each, dict) else {}
+        return labelled_footprints(self._bare(match), frame, classes, name=str(path), **options)
+
+    def _bare(self, match: Match) -> Scene:
+        """The scene without labels."""
+        layers: dict[str, Source] = {name: self._layer(name, match) for name in self._description.layers}
+        series = {name: self._series(name, match) for name in self._description.series}
+        time = time_of(match.path, self._description.time) if layers else None
+        scene = Scene(match.id, layers, group=self._group(match), time=time, series=series)
+        for name, source in layers.items():
+            self._note_warp(f"layer {name}", source.grid.crs, scene.grid)
+        for name, one in series.items():
+            for frame in one.frames:
+                self._note_warp(f"series {name}", frame.source.grid.crs, scene.grid)
+        return scene
 
     def _annotations(self, path: Path | Url, match: Match, grid: GeoBox) -> VectorLabels:
         """Things of a scene's image in a file of COCO or labelme."""

@@ -30,6 +30,7 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "split": (dict,),
         "layout": (str,),
         "folder": (str,),
+        "reviewed": (str,),
     },
     "layer": {
         "files": (str, list, dict),
@@ -62,7 +63,9 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "colours": (bool,),
         "crowd": (str,),
         "format": (str,),
+        "each": (bool, dict),
     },
+    "each": {"margin": _NUMBER, "block": _NUMBER},
     "class": {"name": (str,), "colour": _TEXTS, "color": _TEXTS},
 }
 #: Keys that say how numbers are stored.
@@ -131,6 +134,7 @@ class Description:
         split: Keys of `split:`; empty where there is no split.
         layout: Published layout of `folder`, instead of layers.
         folder: Folder of the published layout.
+        reviewed: A review of whole images (`swath.data.reviews`), whose classes count more than all others.
     """
 
     root: Path
@@ -146,6 +150,7 @@ class Description:
     layout: str | None = None
     folder: Path | None = None
     series: Mapping[str, SeriesDescription] = field(default_factory=dict)
+    reviewed: Path | None = None
 
 
 def read_description(path: Path) -> Description:
@@ -164,11 +169,14 @@ def read_description(path: Path) -> Description:
     where = str(path)
     _check(found, _KEYS[""], where)
     split = _split(found.get("split", {}), f"`split` of {where}")
+    reviewed = path.parent / found["reviewed"] if "reviewed" in found else None
     if "layout" in found:
-        if strange := sorted(set(found) - {"layout", "folder", "name", "split"}):
-            raise ConfigError(f"A published layout in {where} says all but its split itself", got=", ".join(strange))
+        if strange := sorted(set(found) - {"layout", "folder", "name", "split", "reviewed"}):
+            raise ConfigError(
+                f"A published layout in {where} says all but its split and review itself", got=", ".join(strange)
+            )
         name, folder = str(found.get("name", found["layout"])), path.parent / found.get("folder", ".")
-        return Description(path.parent, name, split=split, layout=found["layout"], folder=folder)
+        return Description(path.parent, name, split=split, layout=found["layout"], folder=folder, reviewed=reviewed)
     if not found.get("layers") and not found.get("series"):
         raise ConfigError(f"{where} has no `layers`", expected="at least one layer with `files` and `sensor`")
     layers = {str(n): _layer(layer, f"layer '{n}' of {where}") for n, layer in found.get("layers", {}).items()}
@@ -184,6 +192,8 @@ def read_description(path: Path) -> Description:
             raise ConfigError(
                 f"`format` of `labels` of {where} is unknown", got=labels["format"], expected="coco, labelme"
             )
+        if isinstance(labels.get("each"), dict):
+            _check(labels["each"], _KEYS["each"], f"`each` of {where}")
         if classes is None:
             raise ConfigError(f"{where} has labels but no `classes`", expected="codes or texts, and names of classes")
     return Description(
@@ -198,6 +208,7 @@ def read_description(path: Path) -> Description:
         _expression(found["group"], where) if "group" in found else None,
         split,
         series=series,
+        reviewed=reviewed,
     )
 
 

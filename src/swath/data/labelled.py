@@ -11,6 +11,7 @@ from swath.data.classes import IGNORE
 from swath.data.labels import VectorLabels, labelled_pixels
 from swath.data.samplers import Ground, Places
 from swath.data.scenes import Collection, Scene
+from swath.data.whole_images import ImageLabel
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import shape_of, window_grid
 from swath.geo.windows import Window, whole
@@ -90,7 +91,7 @@ def _labelled(ground: Ground, part: str | None) -> _Pixels:
     rng = np.random.default_rng(0)
     found = [np.empty((5, 0))]
     for index in range(len(ground.numbers)):
-        for rows, cols, classes in _chunks(ground.scene(index), part):
+        for rows, cols, classes in _chunks(ground.scene(index), part, ground.patch):
             for label in np.unique(classes):
                 members = np.flatnonzero(classes == label)
                 weight = max(1.0, len(members) / _KEPT)
@@ -103,10 +104,14 @@ def _labelled(ground: Ground, part: str | None) -> _Pixels:
     return _Pixels(scenes, rows, cols, classes, columns[4])
 
 
-def _chunks(scene: Scene, part: str | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _chunks(scene: Scene, part: str | None, patch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Rows, columns and classes of labelled pixels, square by square, or all at once where vectors are sparse."""
     if isinstance(scene.labels, VectorLabels) and not scene.labels.dense:
         yield labelled_pixels(scene, part)
+    elif isinstance(scene.labels, ImageLabel) and isinstance(scene.part, str) and max(scene.grid.shape) <= patch:
+        # all places are one: a pixel stands for the image
+        here = np.zeros(int(part in (None, scene.part) and scene.labels.index != IGNORE), np.int64)
+        yield here, here, here + scene.labels.index
     elif scene.labels is not None:
         limits = whole(shape_of(scene.grid))
         for row in range(0, limits.height, _SQUARE):

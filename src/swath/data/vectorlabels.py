@@ -80,7 +80,7 @@ class VectorLabels:
         self._fill = IGNORE if background is None else classes.names.index(background)
         shapes = frame.geometry.to_numpy()
         empty = shapely.is_missing(shapes) | shapely.is_empty(shapes)
-        indices, unset = _attribute_classes(frame[attribute], classes, texts or {}, self.name)
+        indices, unset = attribute_classes(frame[attribute], classes, texts or {}, self.name)
         notes = {"empty geometries, left out": empty, f"no value in '{attribute}', ignored": unset & ~empty}
         self.notes = tuple(
             f"{self.name}: rows with {what}: {_rows(rows)}" for what, rows in notes.items() if rows.any()
@@ -172,7 +172,7 @@ class VectorLabels:
         return flat[counts] // width, flat[counts] % width, classes[counts]
 
 
-def _attribute_classes(
+def attribute_classes(
     column: object, classes: Classes, texts: Mapping[str, int], name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class index of each row, `IGNORE` where none counts, and whether its value is missing."""

@@ -107,13 +107,14 @@ def summary(matrix: np.ndarray) -> dict[str, float]:
     scores = per_class(matrix)
     return {
         "accuracy": accuracy(matrix),
-        "miou": _mean(scores["iou"]),
-        "macro_f1": _mean(scores["f1"]),
+        "miou": macro_mean(scores["iou"]),
+        "macro_f1": macro_mean(scores["f1"]),
         "kappa": kappa(matrix),
     }
 
 
-def _mean(values: np.ndarray) -> float:
+def macro_mean(values: np.ndarray) -> float:
+    """Mean of scores of classes, without those that are undefined; NaN where all are."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 

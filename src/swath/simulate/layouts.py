@@ -21,6 +21,7 @@ from swath.simulate.optical import SENSORS, observe, sensor_grid
 from swath.simulate.painting import paint
 from swath.simulate.rasters import write_raster
 from swath.simulate.rice import bhutan_rice
+from swath.simulate.roofs import roofnet
 from swath.simulate.ship_tracks import cloudtracks
 from swath.simulate.starcop import methane_onboard
 from swath.simulate.world import World
@@ -126,4 +127,5 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "floodnet_vqa": floodnet_vqa,
     "cloud_adapter": cloud_adapter,
     "cloudtracks": cloudtracks,
+    "roofnet": roofnet,
 }

@@ -78,13 +78,11 @@ class Answering(Classification):
             resamples: Draws of the bootstrap, over images with all of their questions.
 
         Raises:
-            DataError: If the part has no answered question, or the answers differ.
+            DataError: If no image of the part has an answered question, or the answers differ.
         """
         data = self.seen(data)
         self.prepare(data)
-        _, truth, logits, numbers = self._judged(data, part)
-        if not len(truth):
-            raise DataError(f"The '{part}' part of {data.name} has no answered question")
+        _, truth, numbers, logits = self._judged(data, part)
         asked = [scene for number in numbers if isinstance(scene := data[int(number)], Asked)]
         by_question, overall = _frequent(data)
         told = {
@@ -115,7 +113,6 @@ class Answering(Classification):
             },
         )
 
-    @torch.inference_mode()
     def predict(  # type: ignore[override]
         self,
         source: Scene | str | Path | Sequence[Scene],
@@ -141,12 +138,11 @@ class Answering(Classification):
         """
         if not questions:
             raise ConfigError("No question is asked", fix="Ask with `--questions 'How many buildings are there?'`")
-        self.eval().to(device)
         rows = []
         for scene in self._scenes(source):
             for question in questions:
                 self._ask([question])
-                probabilities = self._probabilities(scene, device)
+                probabilities = self._probabilities([scene], device)[0]
                 best = int(probabilities.argmax())
                 rows.append(
                     {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import geopandas as gpd
 import numpy as np
@@ -12,9 +13,12 @@ import pandas as pd
 import torch
 from torch.nn import functional
 
+from swath import __version__
 from swath.data.classes import IGNORE, Classes
+from swath.data.footprints import cut_from_file
 from swath.data.loader import Batches
 from swath.data.matching import match_files
+from swath.data.placed import Placed
 from swath.data.samplers import Places
 from swath.data.scene_words import open_scene
 from swath.data.scenes import Collection
@@ -42,6 +46,22 @@ if TYPE_CHECKING:
 
 #: Scores of a confusion matrix that mean something for images.
 _METRICS = ("accuracy", "macro_f1", "kappa")
+
+
+class Judged(NamedTuple):
+    """Images with a class, and what a network says of them.
+
+    Attributes:
+        features: Mean and deviation of each band, `[N, 2 C]`.
+        classes: Class indices `[N]`.
+        scenes: Their numbers in the collection `[N]`.
+        logits: `[N, K]`; `[N, 0]` where no network looked.
+    """
+
+    features: np.ndarray
+    classes: np.ndarray
+    scenes: np.ndarray
+    logits: np.ndarray
 
 
 class Classification(NeuralTask):
@@ -86,7 +106,7 @@ class Classification(NeuralTask):
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
         """Loss of one batch."""
-        loss = functional.cross_entropy(self(batch), _class_of(batch), ignore_index=IGNORE)
+        loss = functional.cross_entropy(self(batch), class_of(batch), ignore_index=IGNORE)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["scene"]), sync_dist=True)
         return loss
 
@@ -96,13 +116,13 @@ class Classification(NeuralTask):
 
     def validation_step(self, batch: dict[str, Any], _: int) -> None:
         """Count one batch."""
-        self._confusion.update(self(batch).argmax(1).cpu().numpy(), _class_of(batch).cpu().numpy())
+        self._confusion.update(self(batch).argmax(1).cpu().numpy(), class_of(batch).cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:
         """Log accuracy, F1 and kappa of the validation part."""
         every: Any = self.all_gather(torch.from_numpy(self._confusion.matrix).to(self.device))
         matrix = every.reshape(-1, len(self.classes), len(self.classes)).sum(0).cpu().numpy()
-        for name, value in _summary(matrix).items():
+        for name, value in self.summary(matrix).items():
             self.log(f"val_{name}", 0.0 if np.isnan(value) else value, rank_zero_only=False)
 
     def score(
@@ -122,29 +142,52 @@ class Classification(NeuralTask):
         """
         data = self.seen(data)
         self.prepare(data)
-        features, classes, _, _ = self._judged(data, "train")
-        rivals = pixel_classifiers(features, classes, seed) if len(classes) else {}
-        features, classes, logits, scenes = self._judged(data, part)
-        if not len(classes):
-            raise DataError(f"The '{part}' part of {data.name} has no image with a class")
-        told = {"system": logits.argmax(1)} | {name: rival.predict(features) for name, rival in rivals.items()}
+        judged = self._judged(data, part)
+        told = {"system": judged.logits.argmax(1)} | self._rivals(data, judged, seed)
+        return self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
+
+    def summary(self, matrix: np.ndarray) -> dict[str, float]:
+        """The scores of a confusion matrix `[K, K]`, rows true."""
+        found = summary(matrix)
+        return {name: found[name] for name in _METRICS}
+
+    def _rivals(self, data: Collection, judged: Judged, seed: int) -> dict[str, np.ndarray]:
+        """What the naive baselines, fitted on the training part, say of judged images."""
+        known = self._judged(data, "train", look=False)
+        rivals = pixel_classifiers(known.features, known.classes, seed) if len(known.classes) else {}
+        return {name: rival.predict(judged.features) for name, rival in rivals.items()}
+
+    def _scores(
+        self,
+        data: Collection,
+        part: str,
+        judged: Judged,
+        told: Mapping[str, np.ndarray],
+        *,
+        seed: int,
+        level: float,
+        resamples: int,
+    ) -> Scores:
+        """Scores of the classes `[N]` that each has told of judged images, the system's own first."""
         counts = {name: Confusion(len(self.classes)) for name in told}
+        units = [data[int(scene)].group or int(scene) for scene in judged.scenes]
         for name, predicted in told.items():
-            for one, true, scene in zip(predicted, classes, scenes, strict=True):
-                unit = data[int(scene)].group or int(scene)
+            for one, true, unit in zip(predicted, judged.classes, units, strict=True):
                 counts[name].update(np.array([one]), np.array([true]), unit=unit)
 
         def scored(confusion: Confusion) -> dict[str, Score]:
-            intervals = confusion.intervals(_summary, level=level, resamples=resamples, seed=seed)
-            return {name: Score(value, *intervals[name]) for name, value in _summary(confusion.matrix).items()}
+            intervals = confusion.intervals(self.summary, level=level, resamples=resamples, seed=seed)
+            return {name: Score(value, *intervals[name]) for name, value in self.summary(confusion.matrix).items()}
 
         found = {name: scored(confusion) for name, confusion in counts.items()}
+        images = len(judged.classes)
+        what = "images" if len(set(units)) == images else "groups of images"
         return Scores(
             part,
             found.pop("system"),
             found,
             {"confusion": counts["system"].matrix.tolist(), "classes": list(self.classes.names)},
-            {"images": len(classes), "intervals": f"{level:.0%}, bootstrap over {len(counts['system'].units)} images"},
+            {"images": images, "intervals": f"{level:.0%}, bootstrap over {len(set(units))} {what}"},
         )
 
     def open_source(self, words: Sequence[str], crs: str | None = None) -> list[Scene]:
@@ -155,20 +198,24 @@ class Classification(NeuralTask):
             paths += [str(m.path) for m in match_files(folder, "**/*.*")] if folder.is_dir() else [word]
         return [open_scene([path], self.bands, crs) for path in paths]
 
-    @torch.inference_mode()
     def predict(
         self,
         source: Scene | Source | str | Path | Sequence[Scene],
         output: Path,
         *,
+        footprints: Path | None = None,
+        margin: float = 0.1,
         device: str = "cpu",
         provenance: Mapping[str, Any] | None = None,
     ) -> list[Path]:
-        """Write the class of each image and the probability of every class.
+        """Write the class of each image, or of each thing outlined on it, and the probability of every class.
 
         Args:
             source: An image, or several.
-            output: A table: `.csv`, `.json` or `.parquet`; or with footprints `.gpkg`, `.geojson`.
+            output: A table: `.csv`, `.json` or `.parquet`; or with outlines `.gpkg`, `.geojson`.
+            footprints: A vector file of polygons, for example buildings; each is judged by itself, on a square cut from
+                the image (`swath.data.footprints`), and the polygon comes out with its columns and its class.
+            margin: What is added around a polygon on each side, as a share of its longer side.
             device: Where the network runs.
             provenance: Further facts for the STAC item, which images with a CRS get.
 
@@ -176,27 +223,12 @@ class Classification(NeuralTask):
             The path.
 
         Raises:
-            SwathError: If an image cannot be read, or the format of the table is unknown.
+            SwathError: If something cannot be read, polygons lie elsewhere, or the format of the table is unknown.
         """
-        scenes = self._scenes(source)
-        self.eval().to(device)
-        rows = []
-        for scene in scenes:
-            probabilities = self._probabilities(scene, device)
-            best = int(probabilities.argmax())
-            rows.append(
-                {"image": scene.id, "class": self.classes.names[best], "probability": float(probabilities[best])}
-                | {f"p_{name}": float(p) for name, p in zip(self.classes.names, probabilities, strict=True)}
-            )
-        table = pd.DataFrame(rows)
-        placed = all(scene.grid.crs is not None for scene in scenes)
-        if placed:
-            table = gpd.GeoDataFrame(table, geometry=[footprint(s.grid) for s in scenes], crs="EPSG:4326")
-        write_table(table, Path(output))
-        if placed:
-            system = getattr(self, "system", {})
-            facts = {"system": system.get("id"), "weights": self.weights_hash(), **(provenance or {})}
-            write_item(Path(output), grid=scenes[0].grid, provenance=facts, time=scenes[0].time, bands=[])
+        given = self._scenes(source)
+        scenes = given if footprints is None else cut_from_file(given, footprints, margin)
+        write_table(self._table(scenes, self._probabilities(scenes, device)), output)
+        self._describe(given, Path(output), provenance or {})
         return [Path(output)]
 
     def _scenes(self, source: Scene | Source | str | Path | Sequence[Scene]) -> list[Scene]:
@@ -205,27 +237,68 @@ class Classification(NeuralTask):
             raise ConfigError("There is no image")
         return [select_layers(as_scene(one, self.bands), self.bands) for one in given]
 
-    def _probabilities(self, scene: Scene, device: str) -> np.ndarray:
-        """Probability of each class, of an image of any size."""
-        scene = small_scene(scene, self.recipe.patch)
-        first = np.zeros(1, np.int64)
-        places = Places(first, first, first, self.recipe.patch)
-        (batch,) = Batches(Collection((scene,)), places, part=None, patch=self.recipe.patch, batch=1)
-        if not batch["valid"].any():
-            raise DataError(f"Image {scene.id} has no valid pixel")
-        return self(move(batch, device)).float().softmax(1)[0].cpu().numpy()
+    @torch.inference_mode()
+    def _probabilities(self, scenes: Sequence[Scene], device: str) -> np.ndarray:
+        """Probability of each class `[N, K]`, of images of any size."""
+        self.eval().to(device)
+        patch = self.recipe.patch
+        small = [replace(small_scene(scene, patch), id=str(number)) for number, scene in enumerate(scenes)]
+        zeros = np.zeros(len(scenes), np.int64)
+        places = Places(np.arange(len(scenes)), zeros, zeros, patch)
+        found = []
+        for batch in Batches(Collection(tuple(small)), places, part=None, patch=patch, batch=self.recipe.batch):
+            bare = ~batch["valid"].flatten(1).any(1)
+            if bare.any():
+                raise DataError(f"Image {scenes[int(batch['scene'][bare][0])].id} has no valid pixel")
+            found.append(self(move(batch, device)).float().softmax(1).cpu().numpy())
+        return np.concatenate(found)
+
+    def _table(self, scenes: Sequence[Scene], probabilities: np.ndarray) -> pd.DataFrame:
+        """A row for each image, with outlines where all are known."""
+        rows = []
+        for scene, chances in zip(scenes, probabilities, strict=True):
+            best = int(chances.argmax())
+            own = {"image": scene.id, "class": self.classes.names[best], "probability": float(chances[best])}
+            own |= {f"p_{name}": float(p) for name, p in zip(self.classes.names, chances, strict=True)}
+            facts = scene.facts if isinstance(scene, Placed) else {}
+            rows.append(own | {name: value for name, value in facts.items() if name not in own})
+        table, outlines = pd.DataFrame(rows), [_outline(scene) for scene in scenes]
+        if any(outline is None for outline in outlines):
+            return table
+        return gpd.GeoDataFrame(table, geometry=outlines, crs="EPSG:4326")
+
+    def _describe(self, scenes: Sequence[Scene], output: Path, provenance: Mapping[str, Any]) -> None:
+        """Write the STAC item of a table about scenes with a CRS."""
+        if scenes[0].grid.crs is not None:
+            system = getattr(self, "system", {})
+            inputs = sorted({source.name for scene in scenes for source in scene.layers.values()})
+            facts = {
+                "system": system.get("id"),
+                "weights": self.weights_hash(),
+                "inputs": inputs,
+                "version": __version__,
+            }
+            write_item(output, grid=scenes[0].grid, provenance={**facts, **provenance}, time=scenes[0].time, bands=[])
 
     @torch.inference_mode()
-    def _judged(self, data: Collection, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Features, classes, logits and scene numbers of the images of a part that have a class."""
+    def _judged(self, data: Collection, part: str, look: bool = True) -> Judged:
+        """The images of a part that have a class, with logits where the network shall look.
+
+        Raises:
+            DataError: If it shall look and there is none.
+        """
         self.eval()
-        found = [(*_features(batch), self(batch).float().numpy()) for batch in self._images(data, part)]
-        if not found:
-            empty = np.zeros((0, 1))
-            return empty, np.zeros(0, int), empty, np.zeros(0, int)
-        features, classes, scenes, logits = (np.concatenate(column) for column in zip(*found, strict=True))
-        known = classes != IGNORE
-        return features[known], classes[known], logits[known], scenes[known]
+        found = [
+            (*_features(batch), self(batch).float().numpy() if look else np.zeros((len(batch["scene"]), 0)))
+            for batch in self._images(data, part)
+        ]
+        columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+        judged = Judged(*(column[columns[1] != IGNORE] for column in columns)) if found else None
+        if judged is not None and len(judged.classes):
+            return judged
+        if look:
+            raise DataError(f"The '{part}' part of {data.name} has no image with a class")
+        return Judged(np.zeros((0, 1)), np.zeros(0, int), np.zeros(0, int), np.zeros((0, 0)))
 
     def _images(self, data: Collection, part: str) -> Iterator[dict[str, Any]]:
         patch, batch = self.recipe.patch, self.recipe.batch
@@ -234,7 +307,7 @@ class Classification(NeuralTask):
             yield from Batches(data, places, part=part, patch=patch, batch=batch)
 
 
-def _class_of(batch: Mapping[str, Any]) -> Tensor:
+def class_of(batch: Mapping[str, Any]) -> Tensor:
     """Class of each image `[B]`: of its labelled pixels, which all have the same."""
     return batch["mask"].flatten(1).amax(1)
 
@@ -243,9 +316,11 @@ def _features(batch: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndar
     """Mean and standard deviation of each band `[B, 2 C]`, class and scene of each image."""
     image = batch["image"].flatten(2).numpy()
     features = np.concatenate([image.mean(2), image.std(2)], 1)
-    return features, _class_of(batch).numpy(), batch["scene"].numpy()
+    return features, class_of(batch).numpy(), batch["scene"].numpy()
 
 
-def _summary(matrix: np.ndarray) -> dict[str, float]:
-    found = summary(matrix)
-    return {name: found[name] for name in _METRICS}
+def _outline(scene: Scene) -> Any:
+    """Outline in longitude and latitude; None where it is not known."""
+    if isinstance(scene, Placed) and scene.outline is not None:
+        return scene.outline
+    return None if scene.grid.crs is None else footprint(scene.grid)

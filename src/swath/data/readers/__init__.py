@@ -13,7 +13,12 @@ from swath.data.scenes import Collection
 from swath.errors import UnknownNameError
 
 #: Layout in which the data of a system were published, where it is not named as the system is.
-_LAYOUT_OF = {"effunetpp": "mass_buildings", "deeptrinet": "gid15", "cloudtracks_instances": "cloudtracks"}
+_LAYOUT_OF = {
+    "effunetpp": "mass_buildings",
+    "deeptrinet": "gid15",
+    "cloudtracks_instances": "cloudtracks",
+    "roofnet_zero_shot": "roofnet",
+}
 
 
 def layout_names() -> list[str]:

@@ -1,0 +1,250 @@
+"""Materials of roofs by text: prompts with the city, a prior of what stands there, a review of what is unsure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from swath.data.city_table import City, CityTable, city_key, read_cities
+from swath.data.footprints import cut_from_file
+from swath.data.placed import Placed
+from swath.data.readers.roofnet import UNKNOWN
+from swath.data.reviews import CLASS, IMAGE, proposal, write_review
+from swath.data.roof_names import placed_roof
+from swath.geo.tables import write_table
+from swath.metrics.confusion import macro_mean, per_class, summary
+from swath.tasks.classify import Judged
+from swath.tasks.scores import Scores
+from swath.tasks.text_classify import TextClassification
+
+if TYPE_CHECKING:
+    from swath.data.scenes import Collection, Scene
+    from swath.data.sources import Source
+
+#: A label that the network contradicts with at least this probability is reviewed.
+_CONTRADICTED = 0.9
+
+
+class RoofMaterials(TextClassification):
+    """Classification of roofs; see `TextClassification`.
+
+    A scene that is no `Placed` one yet has its city, and what else is known of it, in its file name.
+    """
+
+    kind: ClassVar[str] = "roof materials"
+
+    def seen(self, data: Collection) -> Collection:
+        """See `Classification.seen`; crops get their places."""
+        return super().seen(data.with_scenes([_placed(scene) for scene in data]))
+
+    def summary(self, matrix: np.ndarray) -> dict[str, float]:
+        """Accuracy and kappa of all classes, recall and F1 averaged over the materials, and recall of the unknown."""
+        found, each = summary(matrix), per_class(matrix)
+        names = self.classes.names
+        material = np.array([name != UNKNOWN for name in names])
+        scores = {
+            "accuracy": found["accuracy"],
+            "macro_recall": macro_mean(each["recall"][material]),
+            "macro_f1": macro_mean(each["f1"][material]),
+            "kappa": found["kappa"],
+        }
+        if UNKNOWN in names:
+            scores["unknown_recall"] = float(each["recall"][names.index(UNKNOWN)])
+        return scores
+
+    def score(  # type: ignore[override]
+        self,
+        data: Collection,
+        part: str = "test",
+        *,
+        cities: Path | None = None,
+        review: Path | None = None,
+        seed: int = 0,
+        level: float = 0.95,
+        resamples: int = 1000,
+    ) -> Scores:
+        """Score on crops of a part, beside classifiers of each band's mean and spread that saw the training part.
+
+        Args:
+            data: Crops with classes, split.
+            part: The part to score.
+            cities: A table of cities (`swath.data.city_table`). The system then chooses among the materials of the city
+                of each crop, and without the table it is a row of its own.
+            review: Where to write the crops whose label breaks the table, or that the network contradicts.
+            seed: Of the bootstrap and of the random forest.
+            level: Of the intervals.
+            resamples: Draws of the bootstrap, over cities.
+
+        Raises:
+            DataError: If the part has no crop, or the legends differ.
+            ReadError: If the table of cities cannot be read.
+        """
+        table = None if cities is None else read_cities(cities)
+        data = self.seen(data)
+        self.prepare(data)
+        judged = self._judged(data, part)
+        scenes = [_placed(data[int(number)]) for number in judged.scenes]
+        where = [_city_of(scene, table) for scene in scenes]
+        allowed = self._allowed(where)
+        told = {"system": np.where(allowed, judged.logits, -np.inf).argmax(1)}
+        if table is not None:
+            told["without the cities"] = judged.logits.argmax(1)
+        told |= self._rivals(data, judged, seed)
+        if table is not None:
+            told["majority of the city's"] = np.where(allowed, self._frequencies(data), -1).argmax(1)
+        scores = self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
+        if review is not None:
+            write_review(self._contested(judged, scenes, where, allowed), review)
+        return replace(scores, facts={**scores.facts, **_chances(allowed, table)})
+
+    def predict(
+        self,
+        source: Scene | Source | str | Path | Sequence[Scene],
+        output: Path,
+        *,
+        footprints: Path | None = None,
+        margin: float = 0.1,
+        cities: Path | None = None,
+        prior: bool = True,
+        review: Path | None = None,
+        doubt: float = 0.5,
+        device: str = "cpu",
+        provenance: Mapping[str, Any] | None = None,
+    ) -> list[Path]:
+        """Write the material of each crop, or of each building on a scene, with probabilities and what else is known.
+
+        Args:
+            source: A crop or scene, or several.
+            output: A table: `.csv`, `.json` or `.parquet`; or with outlines or places `.gpkg`, `.geojson`.
+            footprints: A vector file of buildings; each is judged on a square cut from the scene.
+            margin: What is added around a building on each side, as a share of its longer side.
+            cities: A table of cities (`swath.data.city_table`), for names of cities and what stands in them.
+            prior: Whether only materials of the city are chosen, where the table knows it.
+            review: Where to write the roofs that a person should look at (`swath.data.reviews`): those whose likeliest
+                material the city does not have, and those below `doubt`. What was decided there before is kept.
+            doubt: Probability below which a roof is reviewed.
+            device: Where the network runs.
+            provenance: Further facts for the STAC item.
+
+        Returns:
+            The table, and the review where there is something to review.
+
+        Raises:
+            SwathError: If something cannot be read or written, or scenes and buildings do not meet.
+        """
+        table = None if cities is None else read_cities(cities)
+        given = self._scenes(source)
+        cut = given if footprints is None else cut_from_file(given, footprints, margin)
+        scenes = [_named(_placed(scene, table), table) for scene in cut]
+        where = [_city_of(scene, table) for scene in scenes]
+        scenes = [_with_city(scene, city) for scene, city in zip(scenes, where, strict=True)]
+        self.address(scenes, self.asking.predict)
+        free, allowed = self._probabilities(scenes, device), self._allowed(where)
+        chances = free * allowed if prior else free
+        chances = chances / chances.sum(1, keepdims=True)
+        frame = self._table(scenes, chances)
+        if table is not None:
+            frame.insert(3, "without_cities", np.array(self.classes.names)[free.argmax(1)])
+        write_table(frame, output)
+        self._describe(given, Path(output), {"cities": None if cities is None else str(cities), **(provenance or {})})
+        if review is None:
+            return [Path(output)]
+        best = free.argmax(1)
+        breaks = ~allowed[np.arange(len(best)), best]
+        cases = self._cases(frame, breaks, best, where, doubt)
+        return [Path(output), Path(review)] if write_review(cases, review) else [Path(output)]
+
+    def _allowed(self, where: Sequence[City | None]) -> np.ndarray:
+        """Which classes a roof can have `[N, K]`: those of its city, and the unknown; all where no city is known."""
+        names = self.classes.names
+        allowed = np.ones((len(where), len(names)), bool)
+        for row, city in zip(allowed, where, strict=True):
+            own = np.array([city is not None and name in city.materials for name in names])
+            if own.any():
+                row[:] = own | np.array([name == UNKNOWN for name in names])
+        return allowed
+
+    def _frequencies(self, data: Collection) -> np.ndarray:
+        """Number of training crops of each class `[K]`."""
+        return np.bincount(self._judged(data, "train", look=False).classes, minlength=len(self.classes))
+
+    def _cases(
+        self, frame: pd.DataFrame, breaks: np.ndarray, best: np.ndarray, where: Sequence[City | None], doubt: float
+    ) -> pd.DataFrame:
+        """Rows of predictions that a person should look at, rule-breaking ones first, then the least sure."""
+        unsure = frame["probability"].to_numpy() < doubt
+        reasons = [
+            f"looks like {self.classes.names[b]}, which {city.name} does not have" if broken and city else
+            f"unsure, {p:.2f}"
+            for b, city, broken, p in zip(best, where, breaks, frame["probability"], strict=True)
+        ]  # fmt: skip
+        cases = frame.assign(**{CLASS: [proposal(name) for name in frame[CLASS]]})
+        cases.insert(2, "reason", reasons)
+        order = np.lexsort((frame["probability"].to_numpy(), ~breaks))
+        return cases.iloc[[row for row in order if breaks[row] or unsure[row]]].reset_index(drop=True)
+
+    def _contested(
+        self, judged: Judged, scenes: Sequence[Placed], where: Sequence[City | None], allowed: np.ndarray
+    ) -> pd.DataFrame:
+        """Labelled crops whose label breaks the table, or that the network contradicts."""
+        names = self.classes.names
+        chances = np.exp(judged.logits - judged.logits.max(1, keepdims=True))
+        chances /= chances.sum(1, keepdims=True)
+        rows = []
+        for number, (scene, city, label) in enumerate(zip(scenes, where, judged.classes, strict=True)):
+            best = int(chances[number].argmax())
+            row = {IMAGE: scene.id, CLASS: proposal(names[int(label)])}
+            seen = {"seen as": names[best], "probability": float(chances[number, best])}
+            if city is not None and not allowed[number, label]:
+                rows.append({**row, "reason": f"{city.name} does not have it", **seen})
+            elif best != label and seen["probability"] >= _CONTRADICTED:
+                rows.append({**row, "reason": "the network contradicts", **seen})
+        return pd.DataFrame(rows, columns=[IMAGE, CLASS, "reason", "seen as", "probability"])
+
+
+class UntrainedRoofMaterials(RoofMaterials):
+    """The same without training: classes by prompts alone, with published weights."""
+
+    trained: ClassVar[bool] = False
+
+
+def _placed(scene: Scene, table: CityTable | None = None) -> Placed:
+    return scene if isinstance(scene, Placed) else placed_roof(scene, table=table)
+
+
+def _named(scene: Placed, table: CityTable | None) -> Placed:
+    """The scene with the name of its city, where only its position is known."""
+    city = None if scene.place else _city_of(scene, table)
+    return scene if city is None else replace(scene, place=city_key(city.name).replace("_", " ").title())
+
+
+def _with_city(scene: Placed, city: City | None) -> Placed:
+    """The scene with what the table says of its city."""
+    if city is None:
+        return scene
+    told = {"city": city.key, "country": city.country, "continent": city.continent}
+    return replace(scene, facts={**scene.facts, **told})
+
+
+def _city_of(scene: Placed, table: CityTable | None) -> City | None:
+    """The city of a scene: the nearest within 150 miles, else that of its name."""
+    if table is None:
+        return None
+    if scene.outline is None:
+        return table.of(scene.place)
+    middle = shapely.centroid(scene.outline)
+    return table.of(scene.place, middle.x, middle.y)
+
+
+def _chances(allowed: np.ndarray, table: CityTable | None) -> dict[str, float]:
+    """Accuracy of a guess at random among all classes, and among those of the city."""
+    found = {"chance": round(1 / allowed.shape[1], 4)}
+    if table is not None:
+        found["chance of the city's"] = round(float((1 / allowed.sum(1)).mean()), 4)
+    return found
