@@ -20,7 +20,7 @@ from swath.data.readers.roofnet import read_roofnet
 from swath.simulate.roofs import roofnet
 from swath.simulate.world import make_world
 
-STEPS = {"learning_rate": 2e-3, "epochs": 25, "batch": 32, "schedule": "cosine"}
+STEPS = {"learning_rate": 2e-3, "epochs": 20, "batch": 32, "schedule": "cosine"}
 #: What is compared: options of the builder, and of the recipe.
 FORMS = {
     "corrected": ({}, {}),
@@ -34,7 +34,7 @@ def main(folder: str, seeds: str = "1") -> None:
     """Simulate once, train every form, print scores."""
     root = Path(folder)
     if not (root / "cities.csv").is_file():
-        roofnet(make_world(seed=5, width=6000, height=5000, towns=140, coast=0.0), root, roofs=45)
+        roofnet(make_world(seed=5, width=6000, height=5000, towns=140, coast=0.0), root, roofs=30)
     data = read_roofnet(root)
     print("crops", {part: sum(scene.part == part for scene in data) for part in ("train", "val", "test")})
     for seed in range(int(seeds)):

@@ -2,6 +2,7 @@
 
 import json
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import torch
@@ -14,11 +15,13 @@ from swath.data.sources import ArraySource
 from swath.data.whole_images import ImageLabel, whole_images
 from swath.errors import ConfigError
 from swath.geo.grids import pixel_grid
+from swath.geo.vectors import write_vectors
 from swath.nn.clip import clip
 from swath.sensors.catalogue import resolve
 from swath.tasks.normalise import Normalisation
 from swath.tasks.recipe import Recipe
 from swath.tasks.text_classify import Asking, TextClassification
+from tiny import UTM33, WGS84, boxes, grid, write_raster
 
 CLASSES = Classes.of(["bright", "dark"])
 RECIPE = Recipe(learning_rate=3e-3, epochs=6, batch=8, patch=32, samples=48, sampling="classes", augment=())
@@ -63,20 +66,15 @@ def test_bright_and_dark_are_told_apart_at_places_with_and_without_name(tmp_path
 def test_probabilities_do_not_depend_on_batches():
     judge, data = task(), images()
     scenes = list(data)
-    judge.address(scenes, "description_city")
     together = judge._probabilities(scenes, "cpu")
     for number in (0, 1, 9):
-        judge.address([scenes[number]], "description_city")
         np.testing.assert_allclose(judge._probabilities([scenes[number]], "cpu")[0], together[number], atol=1e-6)
     np.testing.assert_allclose(together.sum(1), 1, atol=1e-6)
 
 
 def test_places_change_what_is_asked():
     judge, scene = task().eval(), images()[2]
-    found = []
-    for place in ("Corrin", "Aldmoor"):
-        judge.address([Placed("a", scene.layers, place=place)], "description_city")
-        found.append(judge._probabilities([scene], "cpu"))
+    found = [judge._probabilities([Placed("a", scene.layers, place=place)], "cpu") for place in ("Corrin", "Aldmoor")]
     assert not np.allclose(*found)
 
 
@@ -111,3 +109,26 @@ def test_classes_are_drawn_equally_often_by_images_not_pixels():
     assert len(LabelledPlaces()(data, "train", 32, seed=0)) == sum(
         scene.part == "train" and scene.labels.index != IGNORE for scene in data
     )
+
+
+def test_outlined_things_on_a_scene_are_judged_one_by_one(tmp_path):
+    place = grid(60, 80, UTM33, 0.5)
+    values = np.random.default_rng(0).integers(0, 255, (3, 60, 80), np.uint8)
+    scene = write_raster(tmp_path / "town.tif", values, place)
+    cells = [(2, 2, 20, 20), (30, 40, 20, 20), (300, 40, 20, 20)]
+    write_vectors(boxes(cells, place, floors=[1, 2, 3]).to_crs(WGS84), tmp_path / "houses.gpkg")
+    product = tmp_path / "classes.gpkg"
+    task().predict(scene, product, footprints=tmp_path / "houses.gpkg", margin=0.0)
+    found = gpd.read_file(product)
+    assert found["floors"].tolist() == [1, 2]  # the third lies elsewhere
+    assert set(found["class"]) <= set(CLASSES.names)
+    np.testing.assert_allclose(found["p_bright"] + found["p_dark"], 1, atol=1e-6)
+    # a house is judged as a picture of the same pixels would be
+    crop = write_raster(tmp_path / "crop.tif", values[:, 2:22, 2:22], grid(20, 20, UTM33, 0.5, 500_001, 4_999_999))
+    (path,) = task().predict(crop, tmp_path / "crop.geojson")
+    alone = gpd.read_file(path)
+    assert alone["p_dark"][0] == pytest.approx(found["p_dark"][0], abs=1e-5)
+    both = alone.geometry[0].intersection(found.geometry[0])
+    assert both.area > 0.99 * found.geometry[0].area
+    item = json.loads((tmp_path / "crop.geojson.stac.json").read_text())
+    assert item["properties"]["swath:provenance"]["inputs"] == [str(crop)]

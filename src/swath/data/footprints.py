@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Share of an outline's box that must lie on the scene.
 _LEAST_INSIDE = 0.5
+#: Pixels by which reprojection may widen an outline.
+_ROUNDING = 0.05
 _DEGREES = CRS.from_epsg(4326)
 
 
@@ -162,7 +164,7 @@ def _in_degrees(footprints: gpd.GeoDataFrame) -> np.ndarray:
 
 
 def _square(middle: np.ndarray, side: float) -> Window:
-    size = max(int(np.ceil(side)), 1)
+    size = max(int(np.ceil(side - _ROUNDING)), 1)
     row, col = (int(np.floor(m - size / 2 + 0.5)) for m in middle)
     return Window(row, col, size, size)
 

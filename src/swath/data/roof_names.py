@@ -100,7 +100,7 @@ def placed_roof(scene: Scene, told: Mapping[str, object] | None = None, table: C
     """A crop with its place and facts.
 
     Args:
-        scene: The crop; without a group, its city is its group.
+        scene: The crop. Without a group, its city is its group; without a city, its group is its place.
         told: What else is known of it, by the names in `FACTS`; it counts more than the file name.
         table: See `parse_roof_name`.
     """
@@ -116,7 +116,7 @@ def placed_roof(scene: Scene, told: Mapping[str, object] | None = None, table: C
         group=scene.group or city or f"no city: {scene.id}",
         time=scene.time,
         part=scene.part,
-        place=city.replace("_", " ").title(),
+        place=city.replace("_", " ").title() or scene.group or "",
         outline=shapely.Point(longitude, latitude) if known else None,
         facts=facts,
     )

@@ -144,7 +144,6 @@ class RoofMaterials(TextClassification):
         scenes = [_named(_placed(scene, table), table) for scene in cut]
         where = [_city_of(scene, table) for scene in scenes]
         scenes = [_with_city(scene, city) for scene, city in zip(scenes, where, strict=True)]
-        self.address(scenes, self.asking.predict)
         free, allowed = self._probabilities(scenes, device), self._allowed(where)
         chances = free * allowed if prior else free
         chances = chances / chances.sum(1, keepdims=True)

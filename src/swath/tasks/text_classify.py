@@ -19,6 +19,7 @@ from swath.tasks.classify import Classification, class_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from torch import Tensor
 
     from swath.data.scenes import Collection, Scene
@@ -106,6 +107,11 @@ class TextClassification(Classification):
         self._places = sorted(set(places))
         self._number_of = torch.tensor([self._places.index(place) for place in places], dtype=torch.long)
         self._template, self._known = template, {}
+
+    def _probabilities(self, scenes: Sequence[Scene], device: str) -> np.ndarray:
+        """See `Classification`; prompts are about the places of these scenes."""
+        self.address(scenes, self.asking.predict)
+        return super()._probabilities(scenes, device)
 
     def recall(self, run: Path, description: dict[str, Any]) -> None:
         """See `Task.recall`."""

@@ -147,7 +147,9 @@ def _parts(
             raise ConfigError(f"The system has no such `{name}`", got=value, expected=" or ".join(known))
     bands = resolve("rgb") if bands is None else bands
     if len(bands) != 3:
-        raise BandError("The network takes three bands", got=", ".join(bands.names), expected="red, green, blue")
+        raise BandError(
+            "The network takes three bands", got=", ".join(bands.names), expected="red, green, blue", fix=_FIX
+        )
     net = clip(model)
     if weights is not None:
         load_into(net, load_state(weights), published_name, name=f"{weights} ({model})")
@@ -168,6 +170,8 @@ def _parts(
     }  # fmt: skip
 
 
+#: How data of more bands are used.
+_FIX = "Name three with `bands:` in the layer of the data"
 #: What CLIP was trained with, for bytes.
 _BYTES = Normalisation(*(tuple(255 * value for value in values) for values in (CLIP_MEAN, CLIP_STD)))
 
