@@ -20,7 +20,9 @@ from swath.data.config import load_data
 from swath.data.placed import Placed
 from swath.data.prompts import prompts
 from swath.data.readers.roofnet import CLASSES, read_roofnet
+from swath.data.sources import ArraySource
 from swath.errors import BandError, ConfigError, DataError, ReadError
+from swath.geo.grids import pixel_grid
 from swath.nn.clip import CLIP_MEAN, CLIP_STD, clip
 from swath.sensors.catalogue import sensor
 from swath.simulate import roofs
@@ -59,7 +61,8 @@ def test_logits_are_those_of_open_clip():
     ).eval()
     oracle.load_state_dict(task.net.state_dict())
     bytes_ = torch.randint(0, 256, (2, 3, 32, 32)).float()
-    scenes = [Placed(str(n), {}, place=place) for n, place in enumerate(("Corrin Westmark", ""))]
+    source = ArraySource(np.zeros((3, 32, 32), np.uint8), sensor("rgb"), pixel_grid(32, 32))
+    scenes = [Placed(str(n), {"image": source}, place=place) for n, place in enumerate(("Corrin Westmark", ""))]
     task.address(scenes, "description_city")
     with torch.no_grad():
         found = task(batch_of(bytes_))
@@ -97,7 +100,7 @@ def test_options_that_cannot_be_met_are_refused(options, error, message):
 def test_the_release_asks_otherwise_than_it_trained():
     """The defect: three templates, and coordinates taken for the name of a city."""
     stem = "/roofs/miami_imsat_25.7616798-80.1917902.jpg"
-    source = type("File", (), {"name": stem})()
+    source = ArraySource(np.zeros((3, 9, 9), np.uint8), sensor("rgb"), pixel_grid(9, 9), name=stem)
     scene = Placed("a", {"image": source}, place="Miami")
     asked = {}
     for variant in ("published", "corrected"):

@@ -132,7 +132,7 @@ def _collection(description: Description) -> Collection:
     """The scenes of a description, not yet checked or split."""
     opener = _Opener(description)
     problems: list[SwathError] = []
-    scenes = []
+    scenes: list[Scene] = []
     for match in opener.matches:
         try:
             scenes += opener.images(match)

@@ -132,6 +132,7 @@ def cut_footprints(
                 group=scene.group,
                 time=scene.time,
                 part=scene.part if isinstance(scene.part, str) else None,
+                series=scene.series,
                 place=scene.place if isinstance(scene, Placed) else scene.group or "",
                 outline=outlines[row],
                 facts=_facts(footprints, row),

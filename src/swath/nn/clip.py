@@ -34,7 +34,7 @@ _NO_TENSORS = ("input_resolution", "context_length", "vocab_size")
 
 
 def clip(name: str) -> nn.Module:
-    """An image-text network without weights: images `[B, 3, S, S]` and token numbers `[B, T]` to vectors.
+    """A CLIP of open_clip without weights: images `[B, 3, S, S]` and token numbers `[B, T]` to vectors.
 
     Its logit scale stays fixed: who uses it says the temperature.
 
@@ -61,13 +61,13 @@ def clip(name: str) -> nn.Module:
     return net
 
 
-def image_size(net: nn.Module) -> int:
+def image_size(net: Any) -> int:
     """Edge in pixels of the square images that a network takes."""
     size = net.visual.image_size
     return int(size[0] if isinstance(size, Sequence) else size)
 
 
-def tokens(net: nn.Module, texts: Sequence[str]) -> Tensor:
+def tokens(net: Any, texts: Sequence[str]) -> Tensor:
     """Token numbers `[texts, T]` of texts, by the tokenizer that open_clip ships; longer texts are cut."""
     found: Tensor = _open_clip().tokenizer.tokenize(list(texts), net.context_length)
     return found
@@ -87,7 +87,7 @@ def _open_clip() -> Any:
     return open_clip
 
 
-def train_projections_only(net: nn.Module) -> None:
+def train_projections_only(net: Any) -> None:
     """Freeze both encoders, running statistics too, but for the last linear maps into the common space."""
     net.visual.lock(unlocked_groups=0, freeze_bn_stats=True)
     for name, parameter in net.named_parameters():

@@ -26,6 +26,7 @@ from swath.data.roof_names import FACTS
 from swath.errors import ConfigError
 from swath.files import replacing
 from swath.geo.cog import write_cog
+from swath.geo.grids import coordinates
 from swath.geo.tables import write_table
 from swath.geo.vectors import write_vectors
 from swath.simulate import landcover as lc
@@ -117,7 +118,7 @@ def textures(houses: gpd.GeoDataFrame, grid: GeoBox, seed: int) -> np.ndarray:
     burnt = features.rasterize(pairs, grid.shape, fill=0, transform=grid.affine, dtype="int32")
     row, col = np.nonzero(burnt)
     which = burnt[row, col] - 1
-    x, y = grid.affine @ (col + 0.5, row + 0.5)
+    x, y = coordinates(grid, row + 0.5, col + 0.5)
     angle = long_sides(shapes)[which]
     along, across = np.cos(angle) * x + np.sin(angle) * y, -np.sin(angle) * x + np.cos(angle) * y
     material = houses["roof:material"].to_numpy()[which]

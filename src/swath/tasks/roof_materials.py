@@ -58,7 +58,7 @@ class RoofMaterials(TextClassification):
             scores["unknown_recall"] = float(each["recall"][names.index(UNKNOWN)])
         return scores
 
-    def score(  # type: ignore[override]
+    def score(
         self,
         data: Collection,
         part: str = "test",
@@ -199,10 +199,11 @@ class RoofMaterials(TextClassification):
         for number, (scene, city, label) in enumerate(zip(scenes, where, judged.classes, strict=True)):
             best = int(chances[number].argmax())
             row = {IMAGE: scene.id, CLASS: proposal(names[int(label)])}
-            seen = {"seen as": names[best], "probability": float(chances[number, best])}
+            sure = float(chances[number, best])
+            seen = {"seen as": names[best], "probability": sure}
             if city is not None and not allowed[number, label]:
                 rows.append({**row, "reason": f"{city.name} does not have it", **seen})
-            elif best != label and seen["probability"] >= _CONTRADICTED:
+            elif best != label and sure >= _CONTRADICTED:
                 rows.append({**row, "reason": "the network contradicts", **seen})
         return pd.DataFrame(rows, columns=[IMAGE, CLASS, "reason", "seen as", "probability"])
 

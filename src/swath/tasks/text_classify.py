@@ -71,6 +71,7 @@ class TextClassification(Classification):
     """
 
     kind: ClassVar[str] = "text classification"
+    net: Any
 
     def __init__(
         self, *args: Any, asking: Asking, place_of: Callable[[Scene], str] | None = None, **options: Any
@@ -126,7 +127,7 @@ class TextClassification(Classification):
         counts = classes != IGNORE
         if not counts.any():
             return None
-        image = self.normalise(batch["image"], batch["valid"])[counts]  # type: ignore[index]
+        image = self.normalise(batch["image"], batch["valid"])[counts]
         places, classes = self._number_of.to(classes.device)[batch["scene"]][counts], classes[counts]
         every = self._prompts(self.asking.fit)
         told = [every[int(n)] for n in places * len(self.classes) + classes]
@@ -140,9 +141,8 @@ class TextClassification(Classification):
             classes if self.asking.by_label else None,
             self.asking.smoothing,
         )
-        how = {"on_step": False, "on_epoch": True, "batch_size": len(image), "sync_dist": True}
-        self.log("train_loss", loss, **how)
-        self.log("train_gain", -loss.detach(), **how)
+        for name, value in (("train_loss", loss), ("train_gain", -loss.detach())):
+            self.log(name, value, on_step=False, on_epoch=True, batch_size=len(image), sync_dist=True)
         return loss
 
     def _prompts(self, template: Template) -> list[str]:
