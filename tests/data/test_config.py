@@ -13,9 +13,12 @@ from odc.geo.geobox import GeoBox
 import tiny
 from swath.data.classes import IGNORE
 from swath.data.config import load_data
+from swath.data.scene_words import open_scene
+from swath.data.selection import as_scene
 from swath.errors import BandError, ConfigError, DataError, GridError, ReadError, UnknownNameError
 from swath.geo.vectors import write_vectors
 from swath.geo.windows import whole
+from swath.sensors.catalogue import resolve
 
 GRID = tiny.grid(64, 64)
 BASE = {
@@ -375,3 +378,31 @@ def test_a_series_of_other_ground_is_found(folder):
         tiny.write_raster(path, reflectance(), tiny.grid(64, 64, x=700_000.0))
     with pytest.raises(DataError, match="no valid pixel in series s2"):
         load(folder, **DATED, series={"s2": SERIES})
+
+
+OLD = "S2A_MSIL2A_20210126T101311_N0214_R022_T33TWM_20210126T134711"
+NEW = "S2B_MSIL2A_20220126T101311_N0400_R022_T33TWM_20220126T134711"
+
+
+def test_products_before_and_since_the_offset_of_2022_give_one_reflectance(tmp_path):
+    counts = reflectance()
+    tiny.write_raster(tmp_path / f"images/{OLD}.SAFE/bands.tif", counts, GRID)
+    tiny.write_raster(tmp_path / f"images/{NEW}.SAFE/bands.tif", counts + 1000, GRID)
+    layer = {"sensor": "sentinel2_l2a", "bands": ["B02", "B08"]}
+    keys = {"labels": None, "classes": None, "ignore": None}
+    data = load(tmp_path, layers={"image": {"files": "images/*/*.tif", **layer}}, **keys)
+    old, new = (scene.layers["image"].bands.decode(scene.layers["image"].read(whole(GRID.shape))[0]) for scene in data)
+    np.testing.assert_allclose(old, counts * 1e-4, atol=1e-6)
+    np.testing.assert_allclose(new, old, atol=1e-6)
+    assert data.facts["offsets"] == ["layer image: -0.1, by processing baseline"]
+    given = load(tmp_path, layers={"image": {"files": "images/*/*.tif", **layer, "offset": 0}}, **keys)
+    assert given[0].layers["image"].bands[0].offset == 0
+    assert "offsets" not in given.facts
+
+
+def test_a_map_is_made_of_reflectance_whatever_the_baseline(tmp_path):
+    trained = {"image": resolve("sentinel2_l2a", ["B02", "B08"])}
+    for name, offset in ((OLD, 0.0), (NEW, -0.1), ("scene", 0.0)):
+        path = tiny.write_raster(tmp_path / f"{name}.tif", reflectance() + 1000, GRID)
+        for scene in (open_scene([str(path)], trained), as_scene(path, trained)):
+            assert {band.offset for band in scene.layers["image"].bands} == {offset}

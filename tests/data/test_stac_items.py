@@ -69,6 +69,23 @@ def test_a_band_that_no_asset_has_is_named(folder):
         item_source(folder / "item0" / "item0.json", resolve("sentinel2_l2a", ["B02", "B08"]))
 
 
+@pytest.mark.parametrize(
+    ("properties", "offset"),
+    [
+        ({"s2:processing_baseline": "03.01"}, 0.0),
+        ({"s2:processing_baseline": "05.09"}, -0.1),
+        ({"processing:version": "05.11"}, -0.1),
+        ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, 0.0),
+        ({"s2:processing_baseline": "unknown"}, 0.0),
+    ],
+)
+def test_the_offset_follows_from_the_baseline_of_an_item(folder, properties, offset):
+    item = pystac.Item.from_file(str(folder / "item1" / "item1.json"))
+    item.properties.update(properties)
+    assert {band.offset for band in item_source(item, BANDS).bands} == {offset}
+    assert {band.offset for band in item_source(item, BANDS, offset_given=True).bands} == {0.0}
+
+
 def test_a_static_catalogue_is_searched(folder):
     catalogue = folder / "catalog.json"
     assert [item.id for item in items_of(catalogue)] == ["item0", "item1", "item2"]

@@ -5,7 +5,16 @@ import pytest
 import spyndex
 
 from swath.errors import BandError, UnknownNameError
-from swath.sensors.catalogue import check_range, hyperspectral, resolve, sensor, sensor_names, sentinel2_offset
+from swath.sensors.catalogue import (
+    check_range,
+    hyperspectral,
+    product_baseline,
+    resolve,
+    sensor,
+    sensor_names,
+    sentinel2_offset,
+    with_baseline,
+)
 
 SPYNDEX = {"sentinel2_l2a": "sentinel2a", "landsat7": "landsat7", "landsat8": "landsat8", "modis_mod09": "modis"}
 
@@ -82,3 +91,27 @@ def test_descending_wavelengths_are_refused() -> None:
         hyperspectral("emit", [500.0, 400.0])
     with pytest.raises(BandError, match="not in nanometres"):
         hyperspectral("emit", [0.4, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("path", "baseline"),
+    [
+        ("S2A_MSIL2A_20220126T101311_N0400_R022_T32TQM_20220126T134711.SAFE/GRANULE/R10m/T32TQM_B04_10m.jp2", 4.0),
+        ("archive/S2B_MSIL1C_20191230T101329_N0208_R022_T32TQM_20191230T111517.tif", 2.08),
+        ("s2c_msil2a_20250301T101329_n0511_r022_t32tqm_20250301t111517.zip", 5.11),
+        ("S2A_MSIL2A_20220126T101311_N9999_R022_T32TQM_20220126T134711.tif", None),
+        ("T32TQM_20220126T101311_B04_10m.jp2", None),
+    ],
+)
+def test_the_baseline_stands_in_the_name_of_a_product(path: str, baseline: float | None) -> None:
+    assert product_baseline(path) == baseline
+
+
+def test_one_reflectance_before_and_since_baseline_4() -> None:
+    """A red of 0.25 was stored as 2500 and is stored as 3500."""
+    red = resolve("sentinel2_l2a", ["B04"])
+    for baseline, stored in ((3.01, 2500), (4.0, 3500), (5.11, 3500)):
+        np.testing.assert_allclose(with_baseline(red, baseline).decode(np.array([[stored]])), 0.25, atol=1e-6)
+    assert with_baseline(red, None) == red
+    for others in (resolve("landsat8", ["B4"]), resolve("sentinel2_l2a", ["B04"], scale=1.0)):
+        assert with_baseline(others, 5.0) == others

@@ -21,10 +21,12 @@ of a series are one a date, which `time` finds in their names; each frame keeps 
 `size` (px) a series is read on a square of its own around the middle of a patch, without on the patch's grid. Without
 layers the first series makes the scenes. Each polygon of vector labels is a thing of its own for tasks that tell things
 apart; `crowd` names the column that marks groups, and `format: coco` or `format: labelme` reads such JSON, in pixels of
-the image. `crs` is for files that lack one; `none` takes all files as pictures. `each: true` in `labels` makes an image
-of each polygon of a vector file, for classes of whole things (`each: {margin: 0.1, block: 500}`, see
-`swath.data.footprints`), and `reviewed: FILE` corrects classes of whole images (`swath.data.reviews`). Instead of
-layers, `layout: NAME` and `folder: PATH` open a published layout, with another `split:` if one is given.
+the image. `crs` is for files that lack one; `none` takes all files as pictures. Where a layer or series gives no
+`offset`, that of a Sentinel-2 product follows from the processing baseline in its name (`_N0400_`) or STAC item: -0.1
+since 04.00. `each: true` in `labels` makes an image of each polygon of a vector file, for classes of whole things
+(`each: {margin: 0.1, block: 500}`, see `swath.data.footprints`), and `reviewed: FILE` corrects classes of whole images
+(`swath.data.reviews`). Instead of layers, `layout: NAME` and `folder: PATH` open a published layout, with another
+`split:` if one is given.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ from swath.errors import ConfigError, DataError, ReadError, SwathError
 from swath.geo.grids import require_crs
 from swath.geo.vectors import read_vectors
 from swath.sensors.bands import Bands
-from swath.sensors.catalogue import resolve
+from swath.sensors.catalogue import product_baseline, resolve, with_baseline
 
 #: Suffixes of vector files; all others are rasters.
 _VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".geoparquet", ".kml", ".gml"}
@@ -163,7 +165,7 @@ class _Opener:
         self._labels = Companions(description.root, *labels) if labels else None
         self._shared: dict[Path | Url, Labels] = {}
         self._pictures: dict[Path | Url, dict[str, Annotated]] = {}
-        self.facts: dict[str, set[str]] = {"warped": set(), "labels": set()}
+        self.facts: dict[str, set[str]] = {"warped": set(), "labels": set(), "offsets": set()}
         root = description.root.resolve()
         companions = [*(c for files in self._files.values() for c in files), *([self._labels] if self._labels else [])]
         folders = {path.resolve().parent for c in companions for path in c.paths if isinstance(path, Path)}
@@ -253,7 +255,10 @@ class _Opener:
                     got=companions.pattern,
                     expected=f"a file for {match.path}",
                 )
-            sources.append(self._raster(path, bands))
+            source = self._raster(path, bands, "offset" in self._description.layers[name].storage)
+            if bands is not None and source.bands[0].offset != bands[0].offset:
+                self.facts["offsets"].add(f"layer {name}: {source.bands[0].offset:g}, by processing baseline")
+            sources.append(source)
         return sources[0] if len(sources) == 1 else StackSource(sources)
 
     def _series(self, name: str, match: Match) -> Series:
@@ -271,12 +276,14 @@ class _Opener:
         for path in paths:
             if (time := time_of(path, pattern)) is None:
                 raise ConfigError(f"Series '{name}' does not say where its dates are", expected='`time:`, as "%Y%m%d"')
-            frames.append(Frame(time, self._raster(path, bands)))
+            frames.append(Frame(time, self._raster(path, bands, "offset" in described.storage)))
         return Series(tuple(frames), described.view)
 
-    def _raster(self, path: Path | Url, bands: Bands | None) -> Source:
+    def _raster(self, path: Path | Url, bands: Bands | None, offset_given: bool = False) -> Source:
         if path.suffix.casefold() in ITEM_SUFFIXES:
-            return item_source(path, bands)
+            return item_source(path, bands, offset_given=offset_given)
+        if bands is not None and not offset_given:
+            bands = with_baseline(bands, product_baseline(str(path)))
         given = self._description.crs
         if given is not None and given.casefold() == "none":
             return open_raster(path, bands=bands, crs="none")

@@ -18,6 +18,7 @@ from swath.data.stack import StackSource
 from swath.errors import BandError, ConfigError
 from swath.geo.grids import require_crs
 from swath.sensors.bands import Bands
+from swath.sensors.catalogue import product_baseline, with_baseline
 
 #: A YAML, and perhaps the id of one of its scenes.
 _YAML = re.compile(r"(.+\.ya?ml)(?::(.+))?", re.IGNORECASE)
@@ -35,7 +36,8 @@ def open_scene(
         words: `RASTER`, or `LAYER=RASTER` for each layer; rasters joined by commas hold bands one after the other. A
             raster may be a URL, or the file or URL of a STAC item (`.json`). Or one `DATA.yaml` that describes data of
             one scene, or `DATA.yaml:SCENE`: so are scenes with time series named.
-        needed: Bands of each layer that the task takes. Files hold exactly these, in order, or name their bands.
+        needed: Bands of each layer that the task takes. Files hold exactly these, in order, or name their bands. The
+            offset of a Sentinel-2 product follows from the processing baseline in its name or item.
         crs: CRS of files that lack one; `none` for pixel coordinates.
         series: What the task takes of each time series.
 
@@ -97,7 +99,10 @@ def _open_layer(files: Sequence[str], bands: Bands, crs: str | None) -> Source:
         described = [Bands(bands.sensor, bands.bands[s : s + n]) for s, n in zip(starts, counts, strict=True)]
     else:
         described = [_by_name(source, bands) for source in opened]
-    sources = [open_raster(file, bands=b, crs=crs) for file, b in zip(files, described, strict=True)]
+    sources = [
+        open_raster(file, bands=with_baseline(b, product_baseline(file)), crs=crs)
+        for file, b in zip(files, described, strict=True)
+    ]
     return sources[0] if len(sources) == 1 else StackSource(sources)
 
 

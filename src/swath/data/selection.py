@@ -16,6 +16,7 @@ from swath.data.sources import Source
 from swath.errors import DataError
 from swath.geo.windows import Window
 from swath.sensors.bands import Bands
+from swath.sensors.catalogue import product_baseline, with_baseline
 
 _Part = TypeVar("_Part")
 
@@ -55,8 +56,9 @@ def as_scene(source: Scene | Source | str | Path, needed: Mapping[str, Bands]) -
     if len(needed) != 1:
         raise DataError("One raster is not enough", got=source, expected=f"one for each layer: {', '.join(needed)}")
     layer, bands = next(iter(needed.items()))
-    opened = open_raster(source, bands=bands) if isinstance(source, str | Path) else source
-    return Scene(Path(opened.name).stem, {layer: opened})
+    if isinstance(source, str | Path):
+        source = open_raster(source, bands=with_baseline(bands, product_baseline(str(source))))
+    return Scene(Path(source.name).stem, {layer: source})
 
 
 def select_layers(scene: Scene, needed: Mapping[str, Bands], series: Mapping[str, SeriesInput] | None = None) -> Scene:

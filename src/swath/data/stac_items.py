@@ -15,6 +15,7 @@ from swath.data.sources import Source
 from swath.data.stack import StackSource
 from swath.errors import BandError, ConfigError, DataError, MissingExtraError, ReadError
 from swath.sensors.bands import Band, Bands
+from swath.sensors.catalogue import with_baseline
 
 if TYPE_CHECKING:
     import pystac
@@ -25,19 +26,23 @@ ITEM_SUFFIXES = (".json", ".geojson")
 _TIMEOUT, _RETRIES = 30, 3
 
 
-def item_source(where: str | Path | pystac.Item, bands: Bands | None = None) -> Source:
+def item_source(where: str | Path | pystac.Item, bands: Bands | None = None, *, offset_given: bool = False) -> Source:
     """The assets of one item as one source.
 
     Args:
         where: An item, its file or its URL.
         bands: What to take: assets whose key, or whose band's name or common name, is the name or an alias of the band;
             or an asset that holds all of them. None takes the item's only raster.
+        offset_given: Whether `bands` tell the offset of stored numbers; otherwise that of Sentinel-2 follows from the
+            processing baseline which the item tells.
 
     Raises:
         ReadError: If there is no such item, or an asset cannot be read.
         BandError: If a band is in no asset.
     """
     item = _item(where)
+    if bands is not None and not offset_given:
+        bands = with_baseline(bands, _baseline(item))
     assets = {key: asset for key, asset in item.assets.items() if _is_raster(asset)}
     if not assets:
         raise ReadError(f"The STAC item {item.id} has no raster", got=", ".join(item.assets) or "no assets")
@@ -177,6 +182,17 @@ def _wanted(
         return bbox is None
     west, south, east, north = item.bbox if len(item.bbox) == 4 else (*item.bbox[:2], *item.bbox[3:5])
     return west <= bbox[2] and east >= bbox[0] and south <= bbox[3] and north >= bbox[1]
+
+
+def _baseline(item: pystac.Item) -> float | None:
+    """Processing baseline of a Sentinel-2 item, or 0 where its offset was taken away since; None where none is told."""
+    if item.properties.get("earthsearch:boa_offset_applied"):
+        return 0.0
+    told = item.properties.get("s2:processing_baseline", item.properties.get("processing:version", ""))
+    try:
+        return float(told)
+    except (TypeError, ValueError):
+        return None
 
 
 def _time(item: pystac.Item) -> datetime | None:

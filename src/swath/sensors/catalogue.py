@@ -9,6 +9,7 @@ not state is None. Centres are those of the band edges where a source gives only
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cache
@@ -19,6 +20,11 @@ from swath.sensors.bands import Band, Bands
 
 #: From this day (processing baseline 04.00), Sentinel-2 products carry an offset of -1000 counts.
 SENTINEL2_OFFSET_SINCE = date(2022, 1, 25)
+_OFFSET_BASELINE = 4.0
+#: A product of ESA by its name, for example S2B_MSIL2A_20220127T101219_N0400_R022_T32TQM_20220127T123456.
+_PRODUCT = re.compile(r"S2[A-D]_MSIL(?:1C|2A)_\d{8}T\d{6}_N(\d{2})(\d{2})_R\d{3}_", re.IGNORECASE)
+#: What stands in place of the baseline where a user processed a product himself; it tells nothing.
+_OWN_BASELINE = 99.99
 
 # name, alias, centre nm, full width nm
 _SENTINEL2 = (
@@ -139,8 +145,8 @@ def _optical(
     )
 
 
-def _plain(names: Sequence[str], unit: str) -> tuple[Band, ...]:
-    return tuple(Band(name, unit) for name in names)
+def _plain(names: Sequence[str], unit: str, nodata: float | None = None) -> tuple[Band, ...]:
+    return tuple(Band(name, unit, nodata=nodata) for name in names)
 
 
 def _thermal(*names: str, wavelength: float) -> tuple[Band, ...]:
@@ -155,6 +161,8 @@ def _landsat(table: _Table, thermal: tuple[Band, ...]) -> Callable[[], tuple[Ban
 _SENSORS: dict[str, Callable[[], tuple[Band, ...]]] = {
     "sentinel1_grd": lambda: _plain(("VV", "VH", "HH", "HV"), "dB"),
     "sentinel1_grd_power": lambda: _plain(("VV", "VH", "HH", "HV"), "power"),
+    # amplitudes as ESA ships them, not calibrated; zero lies outside of the swath
+    "sentinel1_grd_dn": lambda: _plain(("VV", "VH", "HH", "HV"), "dn", nodata=0),
     "sentinel2_l1c": lambda: _optical(_SENTINEL2, scale=1e-4, nodata=0),
     "sentinel2_l2a": lambda: _optical([row for row in _SENTINEL2 if row[0] != "B10"], scale=1e-4, nodata=0),
     "landsat5": _landsat(_TM, _thermal("B6", wavelength=11450)),
@@ -216,6 +224,24 @@ def sensor(name: str) -> Bands:
 def sentinel2_offset(when: date) -> float:
     """Reflectance to add to a Sentinel-2 product of ESA processed on `when`; harmonised collections have none."""
     return -0.1 if when >= SENTINEL2_OFFSET_SINCE else 0.0
+
+
+def product_baseline(path: str) -> float | None:
+    """Processing baseline of the Sentinel-2 product of ESA that a path names, for example 4.0; None if none."""
+    found = [float(".".join(digits)) for digits in _PRODUCT.findall(path)]
+    return found[-1] if found and found[-1] != _OWN_BASELINE else None
+
+
+def with_baseline(bands: Bands, baseline: float | None) -> Bands:
+    """The bands with the offset of their processing baseline: -0.1 since 04.00, none before.
+
+    Args:
+        bands: Of a file; only those of Sentinel-2 in counts of 1e-4, as ESA stores them, are changed.
+        baseline: For example 5.09; None where it is unknown, and then nothing is changed.
+    """
+    if baseline is None or not bands.sensor.startswith("sentinel2_l") or any(band.scale != 1e-4 for band in bands):
+        return bands
+    return bands.with_storage(offset=-0.1 if baseline >= _OFFSET_BASELINE else 0.0)
 
 
 def hyperspectral(
