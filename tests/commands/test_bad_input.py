@@ -282,6 +282,34 @@ class TestWeights:
         refused(predict(spoilt, own / "west.tif", tmp_path), "../../etc")
 
 
+SWATH = [sys.executable, "-m", "swath"]
+
+
+def refused_in(words, *told):
+    """Run words as a process, which must be refused in one message that holds all of `told`."""
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("swath: ") == 1
+    assert "Traceback" not in done.stderr
+    assert "unexpected" not in done.stderr
+    assert all(text in done.stderr for text in told), done.stderr
+
+
+def require(prefix):
+    """Skip the test where a process cannot be put into such a place."""
+    if not shutil.which(prefix[0]) or subprocess.run([*map(str, prefix), "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip(f"{prefix[0]} may not do that here")
+
+
+def rightless():
+    """Words before a command that keep root to the rights of files."""
+    if os.geteuid():
+        return []
+    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    require(prefix)
+    return prefix
+
+
 class TestOutputs:
     def test_a_place_that_takes_no_files(self, own, run, tmp_path, refused):
         refused(["predict", run, own / "west.tif", "-o", "/proc/map.tif"], "/proc")
@@ -289,14 +317,22 @@ class TestOutputs:
         refused(["predict", run, own / "west.tif", "-o", tmp_path / "file" / "map.tif"], "file")
         refused(["fit", "bhutan_rice", own / "data.yaml", "-o", tmp_path / "file" / "run", *QUICK], "file")
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    def test_a_folder_without_rights(self, own, run, tmp_path, refused):
+    def test_a_folder_without_rights(self, own, run, tmp_path):
         locked = tmp_path / "locked"
         locked.mkdir(mode=0o500)
-        refused(["predict", run, own / "west.tif", "-o", locked / "map.tif"], "locked")
+        refused_in([*rightless(), *SWATH, "predict", run, own / "west.tif", "-o", locked / "map.tif"], "locked")
+        assert not list(locked.iterdir())
         own.chmod(0)
-        refused(predict(run, own / "west.tif", tmp_path), "west.tif")
+        refused_in([*rightless(), *SWATH, *predict(run, own / "west.tif", tmp_path)], "west.tif")
         own.chmod(0o700)
+
+    def test_a_read_only_disk(self, own, run, tmp_path):
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        mounted = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro tmpfs "$0" && exec "$@"', disk]
+        require(mounted)
+        words = ["predict", run, own / "west.tif", "-o", disk / "map.tif"]
+        refused_in([*mounted, *SWATH, *words], "Read-only file system", "map.tif")
 
     def test_a_full_disk(self, own, run, tmp_path):
         """No file may grow beyond 4 kB, as on a disk that is full."""
@@ -314,6 +350,24 @@ class TestOutputs:
         assert not list(tmp_path.glob("map*"))
         assert main(words[3:]) == 0
         assert {path.name for path in tmp_path.glob("map*")} >= {"map-probabilities.tif"}
+
+    def test_a_disk_that_fills_during_a_fit(self, own, tmp_path):
+        """No file may grow beyond 64 kB, which the weights need; with room the same words go on."""
+        words = [str(word) for word in fit(own, tmp_path)]
+        done = subprocess.run(
+            [*SWATH, *words],
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
+        )
+        assert done.returncode == 1
+        assert done.stderr.count("swath: Cannot write") == 1
+        assert "Traceback" not in done.stderr
+        left = {path.name for path in (tmp_path / "new").iterdir()}
+        assert not left & {"weights.safetensors", "last.ckpt"}
+        assert not [name for name in left if name.startswith(".")]
+        assert main(words) == 0
+        assert (tmp_path / "new" / "weights.safetensors").is_file()
 
 
 def killed_when(words, ready, sleep=0.01):

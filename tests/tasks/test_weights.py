@@ -1,5 +1,6 @@
 import os
 import pickle
+import resource
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from swath.errors import ReadError, WeightsError
+from swath.errors import ReadError, WeightsError, WriteError
 from swath.tasks.weights import load_into, load_state, save_state
 
 
@@ -85,3 +86,15 @@ def test_names_are_mapped_and_dropped() -> None:
     state = {"module.weight": torch.ones(3, 2), "module.bias": torch.ones(3), "step": torch.ones(1)}
     load_into(net, state, lambda key: key.removeprefix("module.") if key.startswith("module.") else None)
     assert bool((net.weight == 1).all())
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    """No file may grow beyond 4 kB; the writer of safetensors says so in an error of its own kind."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        with pytest.raises(WriteError, match=r"Cannot write .*w\.safetensors"):
+            save_state({"a": torch.zeros(100_000)}, tmp_path / "w.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert not list(tmp_path.iterdir())

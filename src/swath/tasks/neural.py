@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -25,7 +26,7 @@ from swath.data.loader import Batches
 from swath.data.selection import select_bands
 from swath.data.series import SeriesInput
 from swath.data.statistics import band_statistics, series_statistics
-from swath.errors import RunError
+from swath.errors import RunError, SwathError, WriteError
 from swath.files import write_text
 from swath.sensors.bands import Bands
 from swath.tasks.callbacks import EpochSeed, History, KeepBest, ProgressLines
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from swath.data.scenes import Collection
 
 _console = Console(stderr=True)
+#: What a disk says that is full, or that one may not write to.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ class NeuralTask(LightningModule, Task):
 
         Raises:
             RunError: If the loss is not finite, or the folder holds a run that was made otherwise.
+            WriteError: If the folder cannot be written, or the disk is full.
         """
         if devices < 1:
             raise RunError("A run needs a device", got=devices, expected="at least 1")
@@ -231,7 +235,8 @@ class NeuralTask(LightningModule, Task):
                 use_distributed_sampler=False,
             )
             self.train()  # Lightning keeps the mode, which a score or a loaded run has left at eval
-            trainer.fit(self, ckpt_path=last if last.is_file() else None, weights_only=True)
+            with _writing(run):
+                trainer.fit(self, ckpt_path=last if last.is_file() else None, weights_only=True)
         self.recall(run, Run(run).description)
         return Run(run)
 
@@ -366,6 +371,21 @@ def _told(fact: object) -> str:
     if isinstance(fact, Mapping):
         return "; ".join(f"{name} {_told(value)}" for name, value in fact.items())
     return ", ".join(map(str, fact)) if isinstance(fact, list | tuple | set) else str(fact)
+
+
+@contextmanager
+def _writing(run: Path) -> Iterator[None]:
+    """Tell in our own words that Lightning or TensorBoard cannot write."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, SwathError) or error.errno not in _NO_ROOM:
+            raise
+        raise WriteError(
+            f"Cannot write into the run {run}",
+            got=error.strerror,
+            fix="Check the rights of the folder and the free space of the disk; the same command then goes on",
+        ) from error
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from swath.errors import ReadError, WeightsError
+from swath.errors import ReadError, WeightsError, WriteError
 from swath.files import replacing
 
 if TYPE_CHECKING:
@@ -59,11 +59,17 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def save_state(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors by name as safetensors, whole or not at all."""
+    """Write tensors by name as safetensors, whole or not at all.
+
+    Raises:
+        WriteError: If the folder cannot be written, or the disk is full.
+    """
+    tensors = {k: v.detach().cpu().contiguous() for k, v in state.items()}
     with replacing(path) as temporary:
-        save_file(
-            {k: v.detach().cpu().contiguous() for k, v in state.items()}, temporary, metadata=dict(metadata or {})
-        )
+        try:
+            save_file(tensors, temporary, metadata=dict(metadata or {}))
+        except SafetensorError as error:  # its writer wraps what the system says
+            raise WriteError(f"Cannot write {path}", got=error, fix="Check the free space of the disk") from error
 
 
 def load_into(
