@@ -78,10 +78,17 @@ def parser() -> argparse.ArgumentParser:
     info = verb("info", "show the card of a system and its options", _info)
     info.add_argument("system")
 
-    verb("fit", "train a system on a data set: swath fit SYSTEM DATA -o RUN", lambda _: None)
-
-    verb("predict", "apply a run to a scene of any size: swath predict RUN SCENE -o MAP", lambda _: None)
-    verb("score", "score a run on labelled data, beside naive baselines: swath score RUN DATA", lambda _: None)
+    # Their words are parsed elsewhere; here they are for completion.
+    fit = verb("fit", "train a system on a data set: swath fit SYSTEM DATA -o RUN", lambda _: None)
+    fit.add_argument("system")
+    predict = verb("predict", "apply a run to a scene of any size: swath predict RUN SCENE -o MAP", lambda _: None)
+    score = verb("score", "score a run on labelled data, beside naive baselines: swath score RUN DATA", lambda _: None)
+    for late in (predict, score):
+        late.add_argument("run")
+    for late, name in ((fit, "data"), (predict, "source"), (score, "data")):
+        late.add_argument(name)
+    for late in (fit, predict):
+        late.add_argument("-o", "--output")
 
     simulation.add_arguments(verb("simulate", "make a georeferenced world with exact truth", simulation.run))
 
@@ -164,4 +171,14 @@ def _doctor(options: argparse.Namespace) -> None:
 def _completion(options: argparse.Namespace) -> None:
     import shtab
 
-    print(shtab.complete(parser(), shell=options.shell))
+    from swath import registry
+    from swath.simulate.presets import PRESETS
+
+    top = parser()
+    known = {"system": registry.names(), "world": [*PRESETS, "sky"]}
+    for verbs in (action.choices.values() for action in top._actions if isinstance(action, argparse._SubParsersAction)):
+        for action in (action for verb in verbs for action in verb._actions):
+            action.choices = known.get(action.dest, action.choices)
+            if action.dest in ("data", "source", "run", "output", "folders"):
+                action.complete = shtab.FILE
+    print(shtab.complete(top, shell=options.shell))

@@ -36,6 +36,15 @@ _AGRICULTURE = 2
 #: Half of the labelled ground for training; blocks of 1.5 km keep the pixels of a polygon together.
 _SPLIT = {"by": "block", "size": 1500, "buffer": 60, "fractions": [0.5, 0.2, 0.3], "seed": 0}
 _SEED = 0
+#: Lines of the recipe that differ from those of the system.
+_TRAINING: dict[str, Any] = {
+    "epochs": 20,
+    "batch": 64,
+    "patch": 8,
+    "samples": 2048,
+    "sampling": "classes",
+    "patience": None,
+}
 _NOTES = (
     "The scene is a Landsat-7 ETM+ scene of North Carolina of the year 2000 (443 x 489 pixels of 28.5 m); the labels "
     "are 34 polygons of 1996, so a part of what looks like error is change.",
@@ -77,8 +86,7 @@ def demo(output: Path) -> None:
     console.print("[bold]2. Fit[/bold]: the pixel network of bhutan_rice")
     torch.manual_seed(_SEED)
     task: Any = create("bhutan_rice", bands=data.bands["image"], classes=data.classes, network="dnn")
-    recipe = replace(task.recipe, epochs=20, batch=64, patch=8, samples=2048, sampling="classes", patience=None)
-    run = task.fit(data, output / "run", recipe=recipe, seed=_SEED)
+    run = task.fit(data, output / "run", recipe=replace(task.recipe, **_TRAINING), seed=_SEED)
 
     console.print("[bold]3. Score[/bold] on unseen ground, beside baselines")
     scores = task.score(data, "test", seed=_SEED)

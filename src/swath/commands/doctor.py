@@ -10,6 +10,7 @@ from typing import Any
 
 from swath import __version__
 
+#: A module of each extra of pyproject.toml that tells whether it is installed.
 _EXTRAS = {
     "torch": "torch",
     "parquet": "pyarrow",
@@ -19,6 +20,11 @@ _EXTRAS = {
     "methane": "h5py",
     "sky": "astropy",
     "studio": "fastapi",
+    "transformers": "transformers",
+    "clip": "open_clip",
+    "instances": "pycocotools",
+    "netcdf": "h5netcdf",
+    "causal": "econml",
 }
 
 
