@@ -13,6 +13,7 @@ import shapely
 import yaml
 from rasterio import features
 from rasterio.transform import RPCTransformer
+from scipy import ndimage
 
 from swath.cli import main
 from swath.simulate import annotations, instruments, layouts, presets, requests, save
@@ -92,6 +93,24 @@ def test_damage_is_told_alike_everywhere(folder):
     assert np.array_equal(differ == 1, first != second)
 
 
+def test_densities_sum_to_what_the_vectors_hold(folder):
+    affine, shape, frame = picture(folder)
+    counts = json.loads((folder / "truth" / "densities" / f"{FIRST}.json").read_text())
+    with rasterio.open(folder / "truth" / "densities" / f"{FIRST}.tif") as file:
+        planes = dict(zip(file.descriptions, file.read(), strict=True))
+    assert set(planes) == set(counts) == {"building", "vehicle", "ship", "tree"}
+    for kind, plane in planes.items():
+        assert plane.sum(dtype=float) == pytest.approx(counts[kind], rel=1e-4, abs=1e-6)
+    houses, trees = layer(folder, "buildings"), layer(folder, "trees")
+    houses = houses[houses["start_date"] <= "2023-06-10"]
+    assert counts["building"] == houses.centroid.within(frame).sum()
+    assert counts["tree"] == trees.within(frame).sum() > 100
+    # oracle: the trees of each pixel, blurred as a whole by scipy
+    col, row = ~affine @ (trees.geometry.x.to_numpy(), trees.geometry.y.to_numpy())
+    stems = np.histogram2d(row, col, shape, ((0, shape[0]), (0, shape[1])))[0]
+    assert planes["tree"] == pytest.approx(ndimage.gaussian_filter(stems, 2.0, mode="reflect"), abs=1e-5)
+
+
 def test_instances_lie_on_their_polygons(folder):
     affine, shape, _ = picture(folder)
     with rasterio.open(folder / "truth" / "instances" / f"{FIRST}.tif") as file:
@@ -150,6 +169,7 @@ def test_answers_are_those_of_the_vectors(folder):
     affine, _, _ = picture(folder)
     lines = [json.loads(t) for t in (folder / "truth" / "language" / f"{FIRST}.jsonl").read_text().splitlines()]
     assert lines
+    natural, parcels, ways = (layer(folder, name) for name in ("natural", "parcels", "roads"))
     houses, trees = layer(folder, "buildings"), layer(folder, "trees")
     houses = houses[houses["start_date"] <= "2023-06-10"]
     for line in lines:
@@ -161,6 +181,24 @@ def test_answers_are_those_of_the_vectors(folder):
         assert {q["kind"] for q in line["questions"]} >= {"presence", "count", "comparison", "area"}
         assert answers["How many buildings are there?"] == str((cut > 5).sum())
         assert answers["Is there a tree in the image?"] == ("yes" if trees.intersects(frame).any() else "no")
+        cuts = {
+            "buildings": houses, "water areas": natural[natural["natural"] == "water"], "roads": ways,
+            "woods": natural[natural["natural"] == "wood"], "fields": parcels,
+        }  # fmt: skip
+        cuts = {name: found.intersection(frame) for name, found in cuts.items()}
+        counts = {name: int(((c.length > 4) if name == "roads" else (c.area > 5)).sum()) for name, c in cuts.items()}
+        counts["trees"] = int(trees.intersects(frame).sum())
+        for question in line["questions"]:
+            found = re.fullmatch(r"Are there more (.+) than (.+)\?", question["text"])
+            if found and "ships" not in found.groups():
+                assert question["answer"] == ("yes" if counts[found[1]] > counts[found[2]] else "no")
+            if found := re.fullmatch(r"What is the area covered by (.+)\?", question["text"]):
+                low, _, high = question["answer"].removeprefix("between ").replace("m2", "").partition(" and ")
+                area = cuts[found[1]].area[cuts[found[1]].area > 5].sum()
+                assert float(low) <= area <= float(high or 0)
+        shown = cuts["buildings"][cuts["buildings"].area > 5]
+        if (asked := answers.get("Are most buildings within 30 metres of a road?")) is not None:
+            assert asked == ("yes" if (shown.distance(cuts["roads"].union_all()) < 30).mean() > 0.5 else "no")
         for subject, predicate, target in line["relations"]:
             a, b = line["objects"][subject], line["objects"][target]
             if predicate == "near" and a["kind"] == b["kind"] == "building":

@@ -145,3 +145,40 @@ def test_haze_brightens_the_blue(tmp_path):
         with rasterio.open(taken.files["image"]) as file:
             blue.append(file.read(2).mean())
     assert blue[1] > 1.1 * blue[0]
+
+
+#: Values of tags that the wiki of OpenStreetMap documents (Map features, read in 2026), by layer and key.
+OPENSTREETMAP = {
+    "natural": {"natural": {"water", "wood", "scrub", "bare_rock", "wetland", "beach"}},
+    "waterways": {"waterway": {"river", "stream"}},
+    "landuse": {"landuse": {"residential", "commercial", "industrial", "farmyard"}, "leisure": {"park"}},
+    "parcels": {"landuse": {"farmland", "meadow", "orchard", "vineyard"}},
+    "roads": {
+        "highway": {"primary", "secondary", "residential", "track"}, "surface": {"asphalt", "gravel"},
+        "bridge": {"yes", "no"},
+    },
+    "buildings": {
+        "building": {"house", "apartments", "retail", "industrial", "farm", "farm_auxiliary"},
+        "roof:shape": {"gabled", "flat"},
+    },
+    "trees": {"natural": {"tree"}, "leaf_type": {"broadleaved", "needleleaved"}},
+}  # fmt: skip
+#: Keys of which numbers are asked, in metres, km/h or pieces.
+NUMBERS = {
+    "waterways": {"width"},
+    "roads": {"lanes", "width", "maxspeed"},
+    "buildings": {"height", "building:levels"},
+    "trees": {"height", "diameter_crown"},
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_vectors_carry_tags_of_openstreetmap(name, folder):
+    found = gpd.read_file(folder / "vectors.gpkg", layer=name)
+    for key, values in OPENSTREETMAP[name].items():
+        assert set(found[key].dropna()) <= values, key
+    # each thing carries one of the main keys of its layer
+    main = [key for key in ("natural", "waterway", "landuse", "leisure", "highway", "building") if key in found]
+    assert found[main].notna().any(axis=1).all()
+    for key in NUMBERS.get(name, ()):
+        assert (found[key] > 0).all(), key

@@ -6,10 +6,13 @@ import pytest
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from scipy import ndimage
 
 from swath.errors import GridError
+from swath.geo.windows import Window
 from swath.simulate import events, language, moment, optical, traffic, truth
 from swath.simulate import landcover as lc
+from swath.simulate.density import density
 from swath.simulate.painting import paint
 from swath.simulate.surface import axes
 
@@ -118,7 +121,7 @@ def test_density_sums_to_the_count(world):
     points = shapely.get_coordinates(trees.geometry.to_numpy())
     west, south, east, north = truth.bounds_of(grid)
     inside = ((points >= (west, south)) & (points <= (east, north))).all(1).sum()
-    assert truth.density(points, grid).sum() == pytest.approx(inside, rel=1e-4)
+    assert density(points, grid).sum() == pytest.approx(inside, rel=1e-4)
     assert truth.stems(world, grid).sum() == pytest.approx(inside, rel=1e-6)
     tonnes = truth.biomass(world, grid).sum(dtype=float) * 0.01
     assert tonnes == pytest.approx(trees["biomass"].sum() / 1000, rel=1e-4)
@@ -215,3 +218,71 @@ def test_ships_move_and_stay_at_sea(world):
     assert first.within(sea).all()
     moved = shapely.distance(shapely.centroid(first.geometry.to_numpy()), shapely.centroid(second.geometry.to_numpy()))
     assert (moved <= first["speed"] * 360 + 1e-6).all()
+
+
+def test_density_is_scipys_blur_of_the_counts_and_has_no_seams():
+    grid = GeoBox((50, 70), Affine(2, 0, 1000, 0, -2, 900), "EPSG:32632")
+    points = np.random.default_rng(0).uniform((1000, 800), (1140, 900), (300, 2))
+    counts = np.histogram2d(900 - points[:, 1], points[:, 0] - 1000, (50, 70), ((0, 100), (0, 140)))[0]
+    whole = density(points, grid, 3.0)
+    assert whole == pytest.approx(ndimage.gaussian_filter(counts, 3.0, mode="reflect"), abs=1e-6)
+    window = Window(7, 0, 20, 33)
+    assert density(points, grid, 3.0, window) == pytest.approx(whole[window.slices], abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def after(world, summer):
+    """A third of the woods is felled, the largest wood burns, and the river floods."""
+    woods = world.wild["wood"]
+    spot = woods[int(np.argmax(shapely.area(woods)))].representative_point()
+    later = events.felled(world, summer, 0.3)
+    return events.flooded(world, events.burned(world, later, (spot.x, spot.y), 1.0), 5.0)
+
+
+def test_what_is_felled_or_burned_is_no_biomass(world, after):
+    grid = optical.sensor_grid(world, 10)
+    trees = world.layer("trees")
+    gone = shapely.union_all([*after.cleared, *after.burned])
+    standing = trees[~shapely.contains(gone, trees.geometry.to_numpy())]
+    assert 0.2 < len(standing) / len(trees) < 0.95
+    assert truth.stems(world, grid, after).sum() == len(standing)
+    tonnes = truth.biomass(world, grid, after).sum(dtype=float) * 0.01
+    assert tonnes == pytest.approx(standing["biomass"].sum() / 1000, rel=1e-4)
+    # the surface that the sensors see says the same
+    tall = truth.canopy_height(world, optical.sensor_grid(world, 4.0), after) > 0
+    x, y = axes(optical.sensor_grid(world, 4.0))
+    inside = shapely.contains_xy(gone.buffer(-6), *np.meshgrid(x, y))
+    assert inside.sum() > 100
+    assert not tall[inside].any()
+
+
+def test_canopy_height_of_large_pixels_is_that_of_the_tallest_tree(world, summer):
+    grid = optical.sensor_grid(world, 10)
+    found = truth.canopy_height(world, grid, summer)
+    trees = world.layer("trees")
+    shapes = trees.geometry.to_numpy()
+    tree = shapely.STRtree(shapes)
+    rng = np.random.default_rng(1)
+    for row, col in zip(rng.integers(0, grid.shape[0], 200), rng.integers(0, grid.shape[1], 200), strict=True):
+        west, north = grid.affine @ (col, row)
+        inside = tree.query(shapely.box(west, north - 10, west + 10, north), "contains")
+        assert found[row, col] == pytest.approx(trees["height"].to_numpy()[inside].max(initial=0.0))
+    assert (found > 0).mean() > 0.1
+
+
+def test_words_are_about_the_scene_after_what_happened(world, summer, after):
+    flood = shapely.union_all(after.flooded)
+    x, y = flood.representative_point().coords[0]
+    bounds = x - 250, y - 250, x + 250, y + 250
+    frame = shapely.box(*bounds)
+    before, now = (language.facts(world, bounds, moment) for moment in (summer, after))
+    gone = shapely.union_all([*after.cleared, *after.burned])
+    natural = world.layer("natural", bounds)
+    water, woods = (natural[natural["natural"] == kind].union_all() for kind in ("water", "wood"))
+    woods = woods.difference(gone)
+    expected = water.union(flood.difference(woods)).intersection(frame).area
+    assert now.areas["water areas"] == pytest.approx(expected, rel=0.01)
+    assert now.areas["water areas"] > before.areas["water areas"]
+    assert now.areas["woods"] == pytest.approx(woods.intersection(frame).area, abs=20)
+    fields = world.layer("parcels", bounds).union_all().difference(flood).difference(shapely.union_all(after.burned))
+    assert now.areas["fields"] == pytest.approx(fields.intersection(frame).area, rel=0.01, abs=20)

@@ -24,6 +24,9 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--clouds", help="share of the sky under cloud, 0 to 1, or weather")
     verb.add_argument("--truths", nargs="+", metavar="TRUTH", help="further truths, for example boxes questions")
     verb.add_argument("--layouts", nargs="+", metavar="LAYOUT", help="published layouts, for example landcover_ai")
+    verb.add_argument(
+        "--sheets", action="store_true", help="contact sheets too: sensors, seasons, events, views as PNG"
+    )
     verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -66,14 +69,24 @@ def run(options: argparse.Namespace) -> None:
 def _world(options: argparse.Namespace) -> list[Path]:
     from swath.simulate.save import simulate
 
-    return simulate(request(options), options.output)
+    asked = request(options)
+    written = simulate(asked, options.output)
+    if options.sheets:
+        from swath.simulate.requests import read
+        from swath.simulate.sheet import write_sheets
+        from swath.simulate.world import World
+
+        written += write_sheets(World(read(asked).settings), options.output / "sheets")
+    return written
 
 
 def _sky(options: argparse.Namespace) -> list[Path]:
     from swath.simulate.sky import Sky, SkyConfig
     from swath.simulate.sky_files import write_sky
 
-    strange = [name for name in ("crs", "sensors", "dates", "clouds", "truths", "layouts") if getattr(options, name)]
+    strange = [
+        name for name in ("crs", "sensors", "dates", "clouds", "truths", "layouts", "sheets") if getattr(options, name)
+    ]
     if strange:
         raise ConfigError("A sky has no such option", got=", ".join(strange), expected="--seed, --size 90arcsec")
     config: dict[str, Any] = {} if options.seed is None else {"seed": options.seed}

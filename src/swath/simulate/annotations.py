@@ -13,16 +13,21 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import shapely
 from odc.geo.geobox import GeoBox
 
 from swath.files import write_text
 from swath.simulate import album, hyperspectral, tables, traffic, truth
+from swath.simulate.density import density
 from swath.simulate.landcover import CLASSES
-from swath.simulate.moment import Moment
+from swath.simulate.moment import Moment, standing_trees
 from swath.simulate.painting import paint
 from swath.simulate.picture import Picture
-from swath.simulate.rasters import write_raster
+from swath.simulate.rasters import window_of, write_raster
 from swath.simulate.world import World
+
+#: What stands or moves in a picture and has an outline.
+_KINDS = ("building", "vehicle", "ship")
 
 
 def boxes(world: World, pictures: Sequence[Picture], folder: Path) -> list[Path]:
@@ -32,17 +37,11 @@ def boxes(world: World, pictures: Sequence[Picture], folder: Path) -> list[Path]
     the object in the picture, at least 0.3; `id` of buildings is that of their vector layer, and `damage` their state
     0..3 (`events.DAMAGE`).
     """
-    kinds = ("building", "vehicle", "ship")
     written = []
     for picture in pictures:
-        bounds = truth.bounds_of(picture.grid)
-        frames = {
-            "building": standing(world, picture),
-            "vehicle": traffic.vehicles(world, bounds, picture.moment.time),
-            "ship": traffic.ships(world, picture.moment.time, bounds),
-        }
+        frames = things(world, picture)
         found: list[dict[str, Any]] = []
-        for category, kind in enumerate(kinds, 1):
+        for category, kind in enumerate(_KINDS, 1):
             frame = frames[kind]
             column = "building" if kind == "building" else "kind"
             for index, what, box, corners, visible in zip(
@@ -65,7 +64,7 @@ def boxes(world: World, pictures: Sequence[Picture], folder: Path) -> list[Path]
                 )
         height, width = picture.grid.shape
         images = [{"id": 1, "file_name": picture.files["image"].name, "height": height, "width": width}]
-        categories = [{"id": number, "name": kind} for number, kind in enumerate(kinds, 1)]
+        categories = [{"id": number, "name": kind} for number, kind in enumerate(_KINDS, 1)]
         path = folder / f"{picture.name}.json"
         write_text(path, json.dumps({"images": images, "categories": categories, "annotations": found}))
         written.append(path)
@@ -101,7 +100,7 @@ def vegetation(world: World, pictures: Sequence[Picture], folder: Path) -> list[
 
     def grown(picture: Picture) -> Callable[[GeoBox], np.ndarray]:
         return lambda part: np.stack(
-            [truth.biomass(world, part), truth.stems(world, part), truth.canopy_height(world, part, picture.moment)]
+            [measure(world, part, picture.moment) for measure in (truth.biomass, truth.stems, truth.canopy_height)]
         )
 
     names = ("biomass", "stems", "canopy_height")
@@ -176,6 +175,37 @@ def plumes(_world: World, pictures: Sequence[Picture], folder: Path) -> list[Pat
     return written
 
 
+def densities(world: World, pictures: Sequence[Picture], folder: Path) -> list[Path]:
+    """Buildings, vehicles, ships and trees a pixel, in bands of `<picture>.tif`; `<picture>.json` has their counts.
+
+    Each thing whose middle lies in the picture adds one (`density.density`), so that the sum of a band is its count.
+    """
+    written = []
+    for picture in pictures:
+        grid, frames = picture.grid, things(world, picture)
+        frames["tree"] = standing_trees(world, picture.moment, truth.bounds_of(grid))
+        middles = {kind: shapely.get_coordinates(shapely.centroid(frames[kind].geometry.to_numpy())) for kind in frames}
+
+        def spread(part: GeoBox, grid: GeoBox = grid, middles: dict[str, np.ndarray] = middles) -> np.ndarray:
+            window = window_of(grid, part)
+            return np.stack([density(points, grid, part=window) for points in middles.values()])
+
+        path = folder / f"{picture.name}.tif"
+        written.append(write_raster(path, grid, "float32", len(middles), spread, names=tuple(middles)))
+        frame = shapely.box(*truth.bounds_of(grid))
+        counts = {k: int(shapely.intersects_xy(frame, p[:, 0], p[:, 1]).sum()) for k, p in middles.items()}
+        written.append(path.with_suffix(".json"))
+        write_text(written[-1], json.dumps(counts, indent=1))
+    return written
+
+
+def things(world: World, picture: Picture) -> dict[str, gpd.GeoDataFrame]:
+    """What can be counted in a picture by `_KINDS`."""
+    bounds, time = truth.bounds_of(picture.grid), picture.moment.time
+    found = standing(world, picture), traffic.vehicles(world, bounds, time), traffic.ships(world, time, bounds)
+    return dict(zip(_KINDS, found, strict=True))
+
+
 def standing(world: World, picture: Picture) -> gpd.GeoDataFrame:
     """Buildings in a picture that had been built by then."""
     houses = world.layer("buildings", truth.bounds_of(picture.grid))
@@ -189,6 +219,7 @@ def _columns(found: truth.Boxes) -> tuple[np.ndarray, ...]:
 #: Writers of truths by name: each takes the world, the pictures taken, in order, and a folder.
 TRUTHS: dict[str, Callable[[World, Sequence[Picture], Path], list[Path]]] = {
     "boxes": boxes,
+    "densities": densities,
     "instances": instances,
     "vegetation": vegetation,
     "heights": heights,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import geopandas as gpd
@@ -12,7 +12,8 @@ import pandas as pd
 import shapely
 
 from swath.simulate import noise, traffic
-from swath.simulate.moment import Moment
+from swath.simulate.moment import Moment, standing_trees
+from swath.simulate.shapes import polygons_of
 from swath.simulate.world import Bounds, World
 
 #: What is counted: plural name and singular name.
@@ -81,19 +82,25 @@ class Facts:
 
 
 def facts(world: World, bounds: Bounds, moment: Moment) -> Facts:
-    """The facts of a scene; pieces of less than 5 m2 (4 m of road) at the border do not count."""
+    """The facts of a scene after what happened in it; pieces of less than 5 m2 (4 m of road) do not count."""
     frame = shapely.box(*bounds)
     today = moment.time.strftime("%Y-%m-%d")
     natural, parcels = world.layer("natural", bounds), world.layer("parcels", bounds)
     houses = world.layer("buildings", bounds)
+    fire, flood = (_near(shapes, frame) for shapes in (moment.burned, moment.flooded))
+    woods = _without(natural[natural["natural"] == "wood"], [*_near(moment.cleared, frame), *fire])
+    water = natural[natural["natural"] == "water"].geometry.to_numpy()
+    if flood:  # crowns hide what stands in it
+        risen = shapely.difference(shapely.union_all(flood), shapely.union_all(woods))
+        water = polygons_of([shapely.union_all([*water, risen])])
     layers = {
         "buildings": houses[houses["start_date"] <= today].geometry.to_numpy(),
         "roads": world.layer("roads", bounds).geometry.to_numpy(),
-        "water areas": natural[natural["natural"] == "water"].geometry.to_numpy(),
-        "woods": natural[natural["natural"] == "wood"].geometry.to_numpy(),
-        "fields": parcels.geometry.to_numpy(),
+        "water areas": water,
+        "woods": woods,
+        "fields": _without(parcels, [*fire, *flood]),
         "ships": traffic.ships(world, moment.time, bounds).geometry.to_numpy(),
-        "trees": world.layer("trees", bounds).geometry.to_numpy(),
+        "trees": standing_trees(world, moment, bounds).geometry.to_numpy(),
     }
     things, areas = {}, {}
     for name, shapes in layers.items():
@@ -104,6 +111,16 @@ def facts(world: World, bounds: Bounds, moment: Moment) -> Facts:
     inside = shapely.area(shapely.intersection(parcels.geometry.to_numpy(), frame))
     crops = {str(c): float(inside[(parcels["crop"] == c).to_numpy()].sum()) for c in sorted(parcels["crop"].unique())}
     return Facts(bounds, things, crops, areas)
+
+
+def _near(shapes: Sequence[shapely.Polygon], frame: shapely.Polygon) -> list[shapely.Polygon]:
+    return [shape for shape in shapes if shape.intersects(frame)]
+
+
+def _without(frame: gpd.GeoDataFrame, taken: list[shapely.Polygon]) -> np.ndarray:
+    """Geometries of a layer without what an event took of them."""
+    shapes = frame.geometry.to_numpy()
+    return shapely.difference(shapes, shapely.union_all(taken)) if taken else shapes
 
 
 def captions(scene: Facts) -> tuple[str, ...]:

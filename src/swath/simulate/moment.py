@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import geopandas as gpd
 import numpy as np
 import shapely
 from pyproj import Transformer
 
 from swath.simulate.sun import Sun, day_of_year, in_utc, sun_at
-from swath.simulate.world import World
+from swath.simulate.world import Bounds, World
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,12 @@ def at(world: World, day: float, hour: float = 10.5, year: int | None = None) ->
 def on(world: World, time: datetime) -> Moment:
     """A moment without events at a UTC `time`."""
     return Moment(in_utc(time), sun_at(time, *place(world)))
+
+
+def standing_trees(world: World, moment: Moment | None, bounds: Bounds | None = None) -> gpd.GeoDataFrame:
+    """Trees that are neither felled nor burned at a moment; None is before anything happened."""
+    trees = world.layer("trees", bounds)
+    gone = () if moment is None else (*moment.cleared, *moment.burned)
+    if not gone or not len(trees):
+        return trees
+    return trees[~shapely.contains_xy(shapely.union_all(gone), trees.geometry.x, trees.geometry.y)]

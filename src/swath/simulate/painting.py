@@ -20,7 +20,7 @@ from swath.geo.grids import require_north_up
 from swath.simulate import landcover as lc
 from swath.simulate import noise, traffic
 from swath.simulate.buildings import roof_heights
-from swath.simulate.moment import Moment
+from swath.simulate.moment import Moment, standing_trees
 from swath.simulate.phenology import CROPS, WILD, Crop, cover
 from swath.simulate.roads import markings
 from swath.simulate.shapes import long_sides
@@ -326,10 +326,7 @@ class _Canvas:
     def trees(self) -> None:
         if self.size > CROWN_LIMIT:
             return
-        stand = self.layer("trees")
-        if self.moment.cleared:
-            felled = shapely.contains_xy(shapely.union_all(self.moment.cleared), stand.geometry.x, stand.geometry.y)
-            stand = stand[~felled]
+        stand = standing_trees(self.world, self.moment, self.wider)
         if not len(stand):
             return
         stand = stand.sort_values("height", kind="stable")

@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from swath.errors import ConfigError
 from swath.geo.cog import write_cog
-from swath.geo.grids import window_grid
+from swath.geo.grids import shape_of, window_grid
 from swath.geo.windows import Window
 from swath.simulate import landcover as lc
 
@@ -74,3 +74,9 @@ def _strips(grid: GeoBox, make: Callable[[GeoBox], np.ndarray]) -> Iterator[np.n
             Window(row, col, min(WINDOW, height - row), min(WINDOW, width - col)) for col in range(0, width, WINDOW)
         )
         yield np.concatenate([make(window_grid(grid, window)) for window in windows], 2)
+
+
+def window_of(grid: GeoBox, part: GeoBox) -> Window:
+    """The window of `grid` whose grid is `part`."""
+    col, row = (round(v) for v in ~grid.affine @ (part.affine.c, part.affine.f))
+    return Window(row, col, *shape_of(part))

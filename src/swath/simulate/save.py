@@ -41,7 +41,7 @@ from swath.simulate.layouts import LAYOUTS
 from swath.simulate.moment import Moment
 from swath.simulate.optical import SENSORS, sensor_grid
 from swath.simulate.picture import Picture
-from swath.simulate.rasters import write_raster
+from swath.simulate.rasters import window_of, write_raster
 from swath.simulate.requests import Happening, Shot
 from swath.simulate.surface import ground
 from swath.simulate.world import LAYERS, World, WorldConfig
@@ -115,7 +115,7 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
             seen = seeing.look(world, moment, part, sky, air)
             for number, mask in enumerate((seen.landcover, seen.clouds)):
                 if mask is not None:
-                    masks[number][_within(grid, part)] = mask
+                    masks[number][window_of(grid, part).slices] = mask
                     given[number] = True
             return seen.values
 
@@ -124,13 +124,13 @@ def write_shot(world: World, shot: Shot, moment: Moment, output: Path, name: str
 
         def label(part: GeoBox) -> np.ndarray:
             if given[0]:
-                return masks[:1][:, *_within(grid, part)]
+                return masks[:1][:, *window_of(grid, part).slices]
             return truth.landcover_mask(world, part, moment, seeing.fine)[None]
 
         write_raster(labels, grid, "uint8", 1, label, nodata=0, names=("landcover",), landcover=True)
         if (cloud > 0 or shot.cirrus > 0) and given[1]:
             files["clouds"] = output / "clouds" / f"{name}.tif"
-            write_raster(files["clouds"], grid, "uint8", 1, lambda part: masks[1:][:, *_within(grid, part)])
+            write_raster(files["clouds"], grid, "uint8", 1, lambda part: masks[1:][:, *window_of(grid, part).slices])
     assets = {kind: path for kind, path in files.items() if kind != "image"}
     provenance = {
         "system": "swath.simulate",
@@ -165,7 +165,7 @@ def write_vectors(world: World, path: Path, layers: Sequence[str] = LAYERS) -> P
         def flush(name: str) -> None:
             if held[name]:
                 frame = pd.concat(held[name]).reset_index(names="id").set_crs(world.config.crs, allow_override=True)
-                pyogrio.write_dataframe(frame, temporary, layer=name, driver="GPKG", append=name in seen)
+                pyogrio.write_dataframe(_tagged(name, frame), temporary, layer=name, driver="GPKG", append=name in seen)
                 seen.add(name)
                 held[name].clear()
 
@@ -180,10 +180,14 @@ def write_vectors(world: World, path: Path, layers: Sequence[str] = LAYERS) -> P
     return path
 
 
-def _within(grid: GeoBox, part: GeoBox) -> tuple[slice, slice]:
-    """Where the grid of a window lies in its grid, as slices of rows and columns."""
-    col, row = (round(v) for v in ~grid.affine @ (part.affine.c, part.affine.f))
-    return np.s_[row : row + part.shape[0], col : col + part.shape[1]]
+def _tagged(layer: str, frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The frame with the tags of OpenStreetMap where ours are shorter: parks are leisure, crowns have a diameter."""
+    if layer == "trees":
+        return frame.rename(columns={"crown": "diameter_crown"})
+    if layer == "landuse":
+        park = frame["landuse"] == "park"
+        return frame.assign(landuse=frame["landuse"].mask(park), leisure=frame["landuse"].where(park))
+    return frame
 
 
 def _data_yaml(pictures: Sequence[Picture]) -> str:

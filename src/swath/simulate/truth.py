@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 import shapely
 from odc.geo.geobox import GeoBox
-from scipy import ndimage
 
 from swath.simulate import roads
-from swath.simulate.moment import Moment
+from swath.simulate.moment import Moment, standing_trees
 from swath.simulate.optical import finer, majority, shares
-from swath.simulate.painting import paint
+from swath.simulate.painting import CROWN_LIMIT, paint
 from swath.simulate.surface import SOURCES, Surface, ground
 from swath.simulate.world import Bounds, World
 
@@ -97,31 +96,29 @@ def instances(surface: Surface, layer: str) -> tuple[np.ndarray, np.ndarray]:
     return (inverse.reshape(seen.shape) + (1 - first)).astype(np.int32), index[first:]
 
 
-def density(points: np.ndarray, grid: GeoBox, spread: float = 2.0) -> np.ndarray:
-    """Density map `[H, W]` float32 of `points` `[N, 2]` (x, y).
-
-    Each point adds one, spread by a Gaussian in pixels that is reflected at the border, so that the sum is the number
-    of points in the picture.
-    """
-    col, row = ~grid.affine @ (points[:, 0], points[:, 1])
-    inside = (col >= 0) & (col < grid.shape[1]) & (row >= 0) & (row < grid.shape[0])
-    counts = np.zeros(grid.shape, np.float64)
-    np.add.at(counts, (row[inside].astype(int), col[inside].astype(int)), 1.0)
-    return ndimage.gaussian_filter(counts, spread, mode="reflect").astype(np.float32)
+def biomass(world: World, grid: GeoBox, moment: Moment | None = None) -> np.ndarray:
+    """Biomass above ground in standing trees, t/ha `[H, W]` float32: every tree counts where its stem stands."""
+    trees, pixel = _rooted(world, grid, moment)
+    kilograms = np.bincount(pixel, trees["biomass"].to_numpy(), grid.shape[0] * grid.shape[1])
+    return (kilograms / 1000 / (grid.affine.a**2 / 1e4)).reshape(grid.shape).astype(np.float32)
 
 
-def biomass(world: World, grid: GeoBox) -> np.ndarray:
-    """Biomass above ground in trees, t/ha `[H, W]` float32: every tree counts where its stem stands."""
-    return _summed(world, grid, "biomass") / 1000 / (grid.affine.a**2 / 1e4)
-
-
-def stems(world: World, grid: GeoBox) -> np.ndarray:
-    """Number of stems in each pixel `[H, W]` float32."""
-    return _summed(world, grid, None)
+def stems(world: World, grid: GeoBox, moment: Moment | None = None) -> np.ndarray:
+    """Number of stems of standing trees in each pixel `[H, W]` float32."""
+    _, pixel = _rooted(world, grid, moment)
+    return np.bincount(pixel, minlength=grid.shape[0] * grid.shape[1]).reshape(grid.shape).astype(np.float32)
 
 
 def canopy_height(world: World, grid: GeoBox, moment: Moment) -> np.ndarray:
-    """Height of crowns above the ground, m `[H, W]`; 0 where none is."""
+    """Height of crowns above the ground, m `[H, W]` float32; 0 where none is.
+
+    Pixels that show crowns have the height at their centre, larger ones that of the tallest tree that stands in them.
+    """
+    if grid.affine.a > CROWN_LIMIT:
+        trees, pixel = _rooted(world, grid, moment)
+        tallest = np.zeros(grid.shape, np.float32)
+        np.maximum.at(tallest.reshape(-1), pixel, trees["height"].to_numpy(np.float32))
+        return tallest
     surface = paint(world, grid, moment)
     crown = surface.table.layer[surface.row] == SOURCES.index("trees")
     return np.where(crown, surface.above, 0).astype(np.float32)
@@ -303,17 +300,13 @@ def lane_graph(world: World, bounds: Bounds | None = None) -> LaneGraph:
     return LaneGraph(lanes, pairs[["row", "row_next"]].to_numpy())
 
 
-def _summed(world: World, grid: GeoBox, column: str | None) -> np.ndarray:
-    trees = world.layer("trees", bounds_of(grid))
-    total = np.zeros(grid.shape, np.float32)
-    if not len(trees):
-        return total
+def _rooted(world: World, grid: GeoBox, moment: Moment | None) -> tuple[gpd.GeoDataFrame, np.ndarray]:
+    """Standing trees whose stems lie in a picture, and the pixel of each, counted row by row."""
+    trees = standing_trees(world, moment, bounds_of(grid))
     points = shapely.get_coordinates(trees.geometry.to_numpy())
     col, row = ~grid.affine @ (points[:, 0], points[:, 1])
     inside = (col >= 0) & (col < grid.shape[1]) & (row >= 0) & (row < grid.shape[0])
-    flat = row[inside].astype(int) * grid.shape[1] + col[inside].astype(int)
-    weight = trees[column].to_numpy()[inside] if column else np.ones(inside.sum())
-    return np.bincount(flat, weight, total.size).reshape(grid.shape).astype(np.float32)
+    return trees[inside], row[inside].astype(int) * grid.shape[1] + col[inside].astype(int)
 
 
 def _number(count: int, thing: str) -> str:
