@@ -48,8 +48,9 @@ def test_constant_propensities_change_nothing():
     found = estimates(units, flat, 4, 0.9, 0)
     assert found["hajek"].value == pytest.approx(found["difference"].value)
     assert found["horvitz_thompson"].value == pytest.approx(found["difference"].value)
-    told = diagnostics(units, share)
+    told = diagnostics(units, replace(flat, seen=units.treatment * 0.8 + 0.1))
     assert told["propensity"] == told["constant"]
+    assert told["propensity, units seen"]["f1"] == told["propensity, units seen"]["auc"] == 1
     assert told["constant"]["auc"] == 0.5
 
 

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from swath.causal import propensity as models
+from swath.causal.chip_net import NetTraining, gradients, net_values
 from swath.errors import DataError
-from swath.nn.chip_encoder import chip_encoder
+from swath.nn.chip_sequence import sequence_encoder
 from swath.simulate.confounded import confounded_study
 
 
@@ -44,13 +44,6 @@ def test_probabilities_stay_away_from_zero_and_one():
     assert models.clipped(np.array([0.0, 0.3, 1.0])).tolist() == [0.001, 0.3, 0.999]
 
 
-def test_folds_are_equal_and_of_images():
-    fold = models.image_folds(11, 3, seed=0)
-    assert np.bincount(fold).tolist() == [4, 4, 3]
-    with pytest.raises(DataError, match="fewer images than folds"):
-        models.image_folds(2, 3, seed=0)
-
-
 def test_no_unit_is_told_by_a_model_that_learned_from_it(table):
     columns, treatment = table
     fold = np.arange(400) % 4
@@ -70,17 +63,6 @@ def test_the_strength_is_weak_where_columns_tell_and_strong_where_they_do_not(ta
     assert told > 10 * untold
 
 
-def test_outcomes_are_told_by_the_other_folds(table):
-    columns, treatment = table
-    outcome = 2 * columns[:, 1] + 5 * treatment
-    fold = np.arange(400) % 4
-    untreated, treated = models.outcome_surfaces(columns, treatment, outcome, fold)
-    np.testing.assert_allclose(treated - untreated, 5, atol=0.2)
-    np.testing.assert_allclose(untreated, 2 * columns[:, 1], atol=0.2)
-    with pytest.raises(DataError, match="no unit of an arm"):
-        models.outcome_surfaces(columns, (fold == 0).astype(float), outcome, fold)
-
-
 @pytest.mark.parametrize("share", [0.05, 0.4, 0.97])
 def test_recalibration_makes_the_mean_the_share_of_the_treated(share):
     logits = np.random.default_rng(0).normal(1, 3, 500)
@@ -96,17 +78,22 @@ def test_one_arm_is_refused(share):
 
 
 def test_a_network_sees_what_images_show_and_looks_where_it_is():
-    units = confounded_study(300, 0, edge=16, covariates=False)
-    images = np.random.default_rng(1).normal(size=units.images.shape).astype(np.float32)
-    treatment = np.random.default_rng(2).integers(0, 2, 300).astype(float)
-    images[treatment == 1, :, :, 2:7, 2:7] += 1.5  # a planted object
-    units = replace(units, images=images, treatment=treatment)
-    net = models.train_net(lambda: chip_encoder(3, 16), 16, units, models.NetTraining(12, 32, 3e-3), seed=0)
-    probability = expit(models.net_logits(net, units))
-    assert probability.mean() == pytest.approx(treatment.mean(), abs=1e-3)  # weights are float32
-    assert ((probability > 0.5) == (treatment == 1)).mean() > 0.9
-    # the gradient does not vanish elsewhere, since the encoder averages; where the object is, it is larger
-    found = models.salience(net, images[treatment == 1][:50], np.zeros((50, 0)))
-    inside = found[:, 2:7, 2:7].mean()
-    assert inside > 1.2 * found[:, 9:, 9:].mean()
-    assert torch.isfinite(torch.from_numpy(found)).all()
+    random = np.random.default_rng(1)
+    treatment = random.integers(0, 2, 300).astype(float)
+    images = random.normal(size=(300, 1, 3, 24, 24)).astype(np.float32)
+    inside = np.zeros((300, 24, 24), bool)
+    for number in np.flatnonzero(treatment):  # a planted object
+        row, col = random.integers(0, 19, 2)
+        inside[number, row : row + 5, col : col + 5] = True
+    images[:, 0] += 2.0 * inside[:, None]
+    units = replace(confounded_study(300, 0, edge=24, covariates=False), images=images, treatment=treatment)
+    learned = units.select(np.arange(300) < 250)
+    net = models.train_net(
+        lambda: sequence_encoder(1, 3, 16, "peaks", "stacked"), 16, learned, NetTraining(15, 32, 3e-3), seed=0
+    )
+    probability = expit(net_values(net, units))
+    assert probability[:250].mean() == pytest.approx(treatment[:250].mean(), abs=1e-3)  # weights are float32
+    assert ((probability > 0.5) == (treatment == 1))[250:].mean() > 0.8
+    shown = np.flatnonzero(treatment[250:]) + 250
+    found = np.sqrt((gradients(net, images[shown], np.zeros((len(shown), 0)))[0] ** 2).sum(axis=(1, 2)))
+    assert found[inside[shown]].sum() / found.sum() > 3 * inside[shown].mean()

@@ -12,25 +12,10 @@ import swath
 from swath.cli import main
 from swath.errors import ConfigError, DataError
 from swath.simulate.confounded import confounded_study
+from swath.simulate.sequence_trials import sequence_trial
+from trial_files import write_study
 
 FAST = ["--features=16", "--folds=3"]
-
-
-def write_study(folder, units, **changes):
-    """A study as a person has it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame({"key": units.keys[units.image_of], "treated": units.treatment, "income": units.outcome})
-    for name, column in zip(units.covariate_names, units.covariates.T, strict=True):
-        table[name] = column
-    table.to_csv(folder / "units.csv", index=False)
-    np.savez(folder / "chips.npz", images=units.images, keys=units.keys)
-    said = {
-        "units": "units.csv", "treatment": "treated", "outcome": "income", "key": "key",
-        "covariates": list(units.covariate_names), "images": {"chips": "chips.npz"},
-    }  # fmt: skip
-    path = folder / "units.yaml"
-    path.write_text(yaml.safe_dump({**said, **changes}))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +82,70 @@ def test_a_network_from_pixels_comes_back(tmp_path):
     np.testing.assert_allclose(pd.read_csv(tmp_path / "units.csv")["propensity"], told, rtol=1e-5)
 
 
+@pytest.mark.parametrize("sequence", ["transformer", "difference"])
+def test_a_vision_transformer_of_sequences_comes_back(sequence, tmp_path):
+    units, _ = sequence_trial(24, 0, frames=2, size=12, units=2)
+    task = swath.create("imgconfound", way="network", backbone="transformer", sequence=sequence, width=8, epochs=1)
+    task.fit(units, tmp_path / "run", draws=4)
+    swath.load(tmp_path / "run").predict(units, tmp_path / "units.csv")
+    told, kept = (pd.read_csv(folder / "units.csv")["propensity"] for folder in (tmp_path, tmp_path / "run"))
+    np.testing.assert_allclose(told, kept, rtol=1e-4)
+
+
+def test_diagnostics_stand_beside_the_constant_share_and_units_seen(run):
+    study = json.loads((run / "study.json").read_text())
+    told = study["diagnostics"]
+    assert told["constant"]["auc"] == 0.5
+    assert told["propensity"]["cross_entropy"] < told["constant"]["cross_entropy"]
+    assert told["propensity, units seen"]["cross_entropy"] < told["propensity"]["cross_entropy"]
+    assert set(told["propensity"]) == {"cross_entropy", "error", "f1", "auc", "auprc"}
+    # each covariate adds 1 to the logit; a ridge tells less
+    assert all(0.3 < study["covariates"][name] < 1.2 for name in ("x1", "x2"))
+
+
+@pytest.mark.parametrize("way", ["frozen", "network"])
+def test_covariates_in_any_unit_tell_the_same(way, tmp_path):
+    units = confounded_study(150, 6, edge=8)
+    told = []
+    for number, scale in enumerate((1.0, 1e6)):
+        task = swath.create("imgconfound", way=way, folds=2, features=8, width=8, epochs=2)
+        scaled = replace(units, covariates=5 + scale * units.covariates)
+        task.fit(scaled, tmp_path / str(number), draws=4)
+        told.append(pd.read_csv(tmp_path / str(number) / "units.csv")["propensity"])
+    np.testing.assert_allclose(told[0], told[1], atol=2e-3)
+
+
+def test_covariates_can_be_taken_out_of_the_outcome_first(tmp_path):
+    units = confounded_study(400, 7, edge=8)
+    units.outcome[:] += 20 * units.covariates[:, 0]
+    errors = []
+    for orthogonalise in (False, True):
+        run = tmp_path / str(orthogonalise)
+        swath.create("imgconfound", features=8, orthogonalise=orthogonalise).fit(units, run, draws=10)
+        errors.append(json.loads((run / "study.json").read_text())["estimates"]["hajek"]["error"])
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_images_shared_across_arms_stay_in_one_fold(tmp_path):
+    units = confounded_study(120, 8, edge=8)
+    units = replace(units, image_of=np.arange(120) // 3)
+    path = write_study(tmp_path, units)
+    assert main(["fit", "imgconfound", str(path), "-o", str(tmp_path / "run"), "--draws=5", *FAST]) == 0
+    task = swath.load(tmp_path / "run")
+    fold_of = dict(zip(task.learned_models.keys, task.learned_models.fold, strict=True))
+    assert len(fold_of) == 40  # a fold for each image, not for each unit
+    study = json.loads((tmp_path / "run" / "study.json").read_text())
+    assert (study["units"], study["images"]) == (120, 40)
+
+
+def test_keys_twice_are_refused(tmp_path):
+    units = confounded_study(20, 0, edge=4)
+    path = write_study(tmp_path, units)
+    np.savez(tmp_path / "chips.npz", images=units.images, keys=np.array(["00000"] * 20))
+    with pytest.raises(DataError, match="several images of one key"):
+        swath.create("imgconfound").open_data(str(path))
+
+
 def test_images_without_information_leave_the_estimate(tmp_path):
     units = confounded_study(300, 3, edge=8, covariates=False)
     units.images[:] = 1.0
@@ -160,7 +209,9 @@ def test_units_of_another_study_are_refused(run, tmp_path):
         task.predict(replace(units, images=units.images[:, :, :2]), tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("options", [{"way": "magic"}, {"folds": 1}, {"features": 0}])
+@pytest.mark.parametrize(
+    "options", [{"way": "magic"}, {"folds": 1}, {"features": 0}, {"backbone": "lstm"}, {"sequence": "sum"}]
+)
 def test_options_that_make_no_sense_are_refused(options):
     with pytest.raises(ConfigError):
         swath.create("imgconfound", **options)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
 from swath.causal.cluster_study import clustered_least_squares
 from swath.causal.estimators import (
@@ -39,12 +40,14 @@ class Adjusted:
         untreated: Outcome expected of each unit without treatment.
         treated: With it.
         again: Propensities after a bootstrap draw, as weights of units; None holds them fixed.
+        seen: Propensity of each unit by models that saw it, for diagnostics alone.
     """
 
     propensity: np.ndarray
     untreated: np.ndarray
     treated: np.ndarray
     again: Callable[[np.ndarray], np.ndarray] | None = None
+    seen: np.ndarray | None = None
 
 
 def require_overlap(treatment: np.ndarray, propensity: np.ndarray) -> None:
@@ -80,11 +83,15 @@ def estimates(units: Units, adjusted: Adjusted, draws: int, level: float, seed: 
         "difference": _regressed(outcome, treatment, varied[:, :0], units.image_of, level),
         "regression": _regressed(outcome, treatment, varied, units.image_of, level),
     }
+
+    @cache  # both estimators see the same draws
+    def drawn_propensity(weights: bytes) -> np.ndarray:
+        return adjusted.propensity if adjusted.again is None else adjusted.again(np.frombuffer(weights))
+
     for estimator in (hajek, horvitz_thompson):
 
         def drawn(weights: np.ndarray, estimator: Callable[..., float] = estimator) -> float:
-            told = adjusted.propensity if adjusted.again is None else adjusted.again(weights)
-            return estimator(outcome, treatment, told, weights)
+            return estimator(outcome, treatment, drawn_propensity(weights.tobytes()), weights)
 
         value = estimator(outcome, treatment, adjusted.propensity)
         found[estimator.__name__] = bootstrap(value, drawn, units.image_of, draws, level, seed)
@@ -92,18 +99,21 @@ def estimates(units: Units, adjusted: Adjusted, draws: int, level: float, seed: 
     return found | {"doubly_robust": clustered_mean(scores, units.image_of, level)}
 
 
-def diagnostics(units: Units, propensity: np.ndarray) -> dict[str, dict[str, float]]:
-    """How well propensities tell treatments that they never saw, beside the constant share of the treated."""
+def diagnostics(units: Units, adjusted: Adjusted) -> dict[str, dict[str, float]]:
+    """How well propensities tell treatments that they never saw, and those that they saw, beside a constant share."""
     treatment, _ = units.studied()
-    constant = np.full(len(units), treatment.mean())
-    return {name: told_apart(treatment, told) for name, told in (("propensity", propensity), ("constant", constant))}
+    told = {"propensity": adjusted.propensity, "constant": np.full(len(units), treatment.mean())}
+    if adjusted.seen is not None:
+        told["propensity, units seen"] = adjusted.seen
+    return {name: told_apart(treatment, probability) for name, probability in told.items()}
 
 
 def told_apart(treatment: np.ndarray, probability: np.ndarray) -> dict[str, float]:
-    """Cross entropy, share of errors, areas under the ROC curve and under precision and recall."""
+    """Cross entropy; at 0.5 the share of errors and F1; areas under the ROC curve and under precision and recall."""
     return {
         "cross_entropy": float(log_loss(treatment, probability, labels=[0, 1])),
         "error": float(((probability > 0.5) != (treatment == 1)).mean()),
+        "f1": float(f1_score(treatment, probability > 0.5, zero_division=0.0)),
         "auc": float(roc_auc_score(treatment, probability)),
         "auprc": float(average_precision_score(treatment, probability)),
     }
@@ -152,7 +162,7 @@ def study(units: Units, adjusted: Adjusted, draws: int, level: float, seed: int)
     found: Mapping[str, Estimate] = estimates(units, adjusted, draws, level, seed)
     return {
         "estimates": {name: asdict(estimate) for name, estimate in found.items()},
-        "diagnostics": diagnostics(units, adjusted.propensity),
+        "diagnostics": diagnostics(units, adjusted),
         "overlap": overlap(units, adjusted.propensity),
         "units": len(units),
         "images": len(np.unique(units.image_of)),

@@ -22,6 +22,8 @@ from swath.errors import BandError, ConfigError, DataError, ReadError
 from swath.geo.grids import is_geographic, positions, require_crs, transformer
 from swath.geo.windows import Window
 
+#: Items of a collection that are taken at most.
+_MOST_ITEMS = 100_000
 #: Least share of a chip that must be valid.
 _LEAST_VALID = 0.5
 
@@ -155,7 +157,7 @@ def _of_patterns(said: Any, folder: Path) -> dict[str, list[Source]]:
 
 def _of_years(collection: Path) -> dict[str, list[Source]]:
     frames: dict[str, list[Source]] = {}
-    for item in sorted(items_of(str(collection)), key=lambda item: str(item.datetime or item.id)):
+    for item in sorted(items_of(str(collection), limit=_MOST_ITEMS), key=lambda item: str(item.datetime or item.id)):
         frames.setdefault(str(item.datetime.year if item.datetime else "scenes"), []).append(item_source(item))
     if not frames:
         raise DataError(f"{collection} holds no items")

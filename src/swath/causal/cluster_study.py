@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,46 +11,13 @@ from torch import nn
 from swath.causal.cluster_fits import ClusterTraining, Posterior, draw_posterior, fit_clusters
 from swath.causal.effect_clusters import ClusterOptions, EffectClusters
 from swath.causal.estimators import Estimate, interval
+from swath.causal.folds import FoldFits
 from swath.causal.units import Units
-from swath.errors import DataError
 
 
 @dataclass(frozen=True)
-class CrossFit:
-    """Fits to the rest of the images of each fold.
-
-    Attributes:
-        models: Of each fold of each reshuffle, in order.
-        keys: Of the images that were divided, sorted.
-        fold_of: Fold of each key in each reshuffle, `[reshuffles, keys]`.
-    """
-
-    models: Sequence[EffectClusters]
-    keys: np.ndarray
-    fold_of: np.ndarray
-
-    @property
-    def folds(self) -> int:
-        """How many folds a reshuffle has."""
-        return len(self.models) // len(self.fold_of)
-
-    def unseen(self, keys: np.ndarray) -> np.ndarray:
-        """Number of each fit that did not see an image, `[fits, images]`: one a reshuffle, or all of other images.
-
-        Raises:
-            DataError: If some of the images were fitted to and others were not.
-        """
-        known = np.isin(keys, self.keys)
-        if known.any() and not known.all():
-            raise DataError(
-                "Some images belong to the trial that was fitted, others do not",
-                got=f"{known.sum()} of {len(keys)}, first {keys[known][0]}",
-                fix="Give the two apart",
-            )
-        if not known.any():
-            return np.repeat(np.arange(len(self.models))[:, None], len(keys), axis=1)
-        first_fit = np.arange(len(self.fold_of))[:, None] * self.folds
-        return first_fit + self.fold_of[:, np.searchsorted(self.keys, keys)]
+class CrossFit(FoldFits[EffectClusters]):
+    """Fits of image effect clusters to the rest of the images of each fold."""
 
     def posterior(self, keys: np.ndarray, images: np.ndarray, draws: int = 50, seed: int = 0) -> Posterior:
         """Posterior of images: of those that were fitted to, from the fits that never saw them; of others, from all.

@@ -47,7 +47,7 @@ def unit_scores(units: Units, mu0: np.ndarray | float, mu1: np.ndarray | float) 
         mu1: With it.
     """
     treatment, outcome = units.studied()
-    share = np.full(len(units), treatment.mean()) if units.probability is None else units.probability
+    share = units.chances()
     return doubly_robust_scores(outcome, treatment, share, np.broadcast_to(mu0, share.shape), np.asarray(mu1))
 
 

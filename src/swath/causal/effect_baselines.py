@@ -112,31 +112,6 @@ class ClusteredEmbeddings:
         return self.effects[away.argmin(axis=1)]
 
 
-def random_features(images: np.ndarray, count: int = 64, size: int = 3, seed: int = 0) -> np.ndarray:
-    """Responses to random filters, rectified and averaged over the image (Rolf et al. 2021), `[images, count]`.
-
-    Args:
-        images: Standardised, `[images, frames, bands, height, width]`; frames count as bands.
-        count: Number of features.
-        size: Edge of a filter, at most that of the image.
-        seed: Of the filters.
-    """
-    import torch
-    from torch.nn import functional
-
-    stacked = images.reshape(len(images), -1, *images.shape[-2:])
-    edge = min(size, *images.shape[-2:])
-    filters = np.random.default_rng(seed).normal(size=(count, stacked.shape[1], edge, edge))
-    filters /= np.sqrt((filters**2).sum(axis=(1, 2, 3), keepdims=True))
-    weight = torch.from_numpy(filters.astype(np.float32))
-    with torch.no_grad():
-        parts = [
-            functional.conv2d(torch.from_numpy(np.ascontiguousarray(stacked[i : i + 256])), weight).relu().mean((2, 3))
-            for i in range(0, len(stacked), 256)
-        ]
-    return torch.cat(parts).numpy()
-
-
 def _band_means(images: np.ndarray) -> np.ndarray:
     """Of each band of each frame, `[images, frames x bands]`."""
     return images.mean(axis=(-2, -1), dtype=np.float64).reshape(len(images), -1)

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from swath.causal.cluster_fits import ClusterTraining
 from swath.causal.cluster_study import CrossFit, cross_fit
-from swath.causal.effect_baselines import BandMeansLearner, ClusteredEmbeddings, ConstantEffect, random_features
+from swath.causal.effect_baselines import BandMeansLearner, ClusteredEmbeddings, ConstantEffect
 from swath.causal.effect_clusters import ClusterOptions
+from swath.causal.orthogonal import covariate_slopes, without_covariates
+from swath.causal.representations import random_features
 from swath.causal.units import Units
-from swath.errors import ConfigError, DataError
+from swath.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Fitted:
         bands = (0, 1, 3, 4)
         centre, spread = (v[:, None, None] for v in (units.images.mean(axis=bands), units.images.std(axis=bands)))
         spread = np.where(spread > 0, spread, 1.0)
-        slopes = _slopes(units) if orthogonalise else None
+        slopes = covariate_slopes(units) if orthogonalise else None
         empty = cls(CrossFit((), units.keys[:0], fold_of[:, :0]), (), centre, spread, slopes)
         prepared = empty.prepared(units)
         fits = cross_fit(encoder, width, prepared, fold_of, options, training, seed)
@@ -130,7 +132,7 @@ class Fitted:
                     got=units.covariates.shape[1],
                     expected=self.slopes.shape[1],
                 )
-            outcome = outcome - (units.covariates - self.slopes[1]) @ self.slopes[0]
+            outcome = without_covariates(outcome, units.covariates, self.slopes)
         return replace(units, images=self.standard(units.images), outcome=outcome)
 
     def standard(self, images: np.ndarray) -> np.ndarray:
@@ -162,16 +164,3 @@ def with_own_images(units: Units) -> Units:
     """Units with no images but their own."""
     used, place = np.unique(units.image_of, return_inverse=True)
     return replace(units, keys=units.keys[used], images=units.images[used], image_of=place)
-
-
-def _slopes(units: Units) -> np.ndarray:
-    """Slopes of the outcome on the covariates beside the treatment, and the covariates' means.
-
-    The treatment stands beside them so that what it does to the outcome is not taken out with them.
-    """
-    treatment, outcome = units.studied()
-    if not units.covariates.shape[1]:
-        raise ConfigError("There is nothing to take out of the outcome", fix="Name `covariates` in the YAML of units")
-    means = units.covariates.mean(axis=0)
-    design = np.concatenate([np.ones((len(units), 1)), treatment[:, None], units.covariates - means], axis=1)
-    return np.stack([np.linalg.lstsq(design, outcome, rcond=None)[0][2:], means])

@@ -112,6 +112,11 @@ class Units:
                 )
         return self.treatment, self.outcome
 
+    def chances(self) -> np.ndarray:
+        """Probability of treatment of each unit of a trial: known by design, or the share of the treated."""
+        treatment, _ = self.studied()
+        return np.full(len(self), treatment.mean()) if self.probability is None else self.probability
+
 
 def read_units(path: str | Path) -> Units:
     """Units that a YAML describes.

@@ -13,7 +13,7 @@ from PIL import Image
 from swath.data.readers.dubai import CLASSES as DUBAI
 from swath.files import replacing, write_text
 from swath.simulate import landcover as lc
-from swath.simulate import moment
+from swath.simulate import moment, studies
 from swath.simulate.aerial import gid15, mass_buildings
 from swath.simulate.cloudsen12 import cloud_adapter
 from swath.simulate.drone import floodnet, floodnet_classification, floodnet_vqa
@@ -128,4 +128,7 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "cloud_adapter": cloud_adapter,
     "cloudtracks": cloudtracks,
     "roofnet": roofnet,
+    "imgconfound": studies.imgconfound,
+    "imghet": studies.imghet,
+    "eohet_rct": studies.eohet_rct,
 }

@@ -8,7 +8,6 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import torch
@@ -17,14 +16,19 @@ from torch import nn
 
 from swath.causal import propensity as models
 from swath.causal.adjustment import Adjusted, balance, study, told_apart
-from swath.causal.effect_baselines import random_features
+from swath.causal.chip_net import ChipNet, NetTraining, gradients, net_values
 from swath.causal.fitted_clusters import with_own_images
+from swath.causal.folds import image_folds
+from swath.causal.orthogonal import covariate_slopes, without_covariates
+from swath.causal.outcome_models import outcome_surfaces
+from swath.causal.representations import random_features
+from swath.causal.standard import Standard
 from swath.causal.units import Units, read_units
-from swath.errors import DataError, RunError
+from swath.errors import RunError
 from swath.files import write_text
-from swath.geo.tables import write_table
 from swath.metrics.bootstrap import percentile_interval
 from swath.tasks.confounding_picture import draw_study
+from swath.tasks.effect_products import write_unit_table
 from swath.tasks.run import Run
 from swath.tasks.scores import Score, Scores
 from swath.tasks.task import Task
@@ -35,6 +39,9 @@ _WEIGHTS, _KEYS, _STUDY, _UNITS, _BALANCE = (
     "weights.safetensors", "keys.json", "study.json", "units.csv", "balance.csv",
 )  # fmt: skip
 
+#: Images whose salience is shown.
+_SHOWN = 8
+
 Way = Literal["frozen", "network"]
 
 
@@ -43,8 +50,7 @@ class _Learned:
     """Models of a study: of propensities one a fold of images, and two to compare with.
 
     Attributes:
-        centre: Of each band, by which images are standardised.
-        spread: Of each band.
+        standard: Of the study.
         keys: Of the images fitted to.
         fold: Of each of them.
         folds: A propensity for each fold, from the rest.
@@ -52,11 +58,10 @@ class _Learned:
         share: Of the treated.
     """
 
-    centre: np.ndarray
-    spread: np.ndarray
+    standard: Standard
     keys: np.ndarray
     fold: np.ndarray
-    folds: Sequence[models.RidgeLogistic | models.PropensityNet]
+    folds: Sequence[models.RidgeLogistic | ChipNet]
     rivals: Sequence[models.RidgeLogistic]
     share: float
 
@@ -66,11 +71,12 @@ class Confounding(Task):
 
     Args:
         way: `frozen`, a ridge logistic regression on random features of the image, or `network`, trained from pixels.
-        features: Number of random features.
+        filters: Number of random filters, and their edge in pixels.
         folds: Of images.
         encoder: Makes the network's image encoder for a number of frames and bands.
         width: Number of its features.
         training: Of networks.
+        orthogonalise: Whether covariates are taken out of the outcome first.
     """
 
     kind: ClassVar[str] = "confounding"
@@ -78,13 +84,14 @@ class Confounding(Task):
     def __init__(
         self,
         way: Way,
-        features: int,
+        filters: tuple[int, int],
         folds: int,
         encoder: Callable[[int, int], nn.Module],
         width: int,
-        training: models.NetTraining,
+        training: NetTraining,
+        orthogonalise: bool = False,
     ) -> None:
-        self.way, self.features, self.folds = way, features, folds
+        self.way, self.filters, self.folds, self.orthogonalise = way, filters, folds, orthogonalise
         self.encoder, self.width, self.training = encoder, width, training
         self.learned_models: _Learned | None = None
         self.net, self.bands = None, {}
@@ -115,16 +122,15 @@ class Confounding(Task):
             DataError: If the units cannot be used, or there is no overlap.
         """
         units = with_own_images(data.of_part("train"))
+        if self.orthogonalise:
+            slopes = covariate_slopes(units)
+            units = replace(units, outcome=without_covariates(units.studied()[1], units.covariates, slopes))
         treatment, outcome = units.studied()
-        self.frames, self.channels = units.images.shape[1:3]
-        axes = (0, 1, 3, 4)
-        centre, spread = units.images.mean(axis=axes), units.images.std(axis=axes)
         empty = _Learned(
-            centre, np.where(spread > 0, spread, 1.0), units.keys,
-            models.image_folds(len(units.keys), self.folds, seed), (), (), float(treatment.mean()),
+            Standard.of(units), units.keys, image_folds(len(units.keys), self.folds, seed), (), (),
+            float(treatment.mean()),
         )  # fmt: skip
-        self.learned_models = empty
-        units = self._standard(units)
+        units = empty.standard(units)
         fold, columns = empty.fold[units.image_of], self._columns(units)
         strength = models.choose_strength(columns, treatment, units.image_of, seed)
         rests = [units.select(fold != number) for number in range(self.folds)]
@@ -133,14 +139,15 @@ class Confounding(Task):
             folds=[self._fitted(rest, columns[fold != n], strength, seed) for n, rest in enumerate(rests)],
             rivals=[models.RidgeLogistic.fitted(_beside(rest), rest.studied()[0], 1.0) for rest in rests],
         )
-        told = self._told(units)
-        untreated, treated = models.outcome_surfaces(columns, treatment, outcome, fold)
+        every = self._every(units)
+        told, seen = self._unseen(units, every), self._seen(units, every)
+        untreated, treated = outcome_surfaces(columns, treatment, outcome, fold)
 
         def again(weights: np.ndarray) -> np.ndarray:
             return models.out_of_fold(columns, treatment, fold, strength, weights)
 
-        adjusted = Adjusted(told, untreated, treated, again if self.way == "frozen" else None)
-        found = study(units, adjusted, draws, level, seed)
+        adjusted = Adjusted(told, untreated, treated, again if self.way == "frozen" else None, seen)
+        found = study(units, adjusted, draws, level, seed) | {"covariates": self._covariates(units)}
         table = balance(units, told)
         self.save(run)
         write_text(run / _STUDY, json.dumps({"level": level, **found}, indent=1))
@@ -154,7 +161,7 @@ class Confounding(Task):
 
         Args:
             source: Units. Those whose image was fitted to are told by the models that never saw it.
-            output: A table, `.csv`, `.json` or `.parquet`; or with the places of the units `.gpkg`, `.geojson`.
+            output: A table, `.csv`, `.json` or `.parquet`; of known places also `.gpkg` and `.geojson`.
 
         Returns:
             The path.
@@ -162,12 +169,8 @@ class Confounding(Task):
         Raises:
             DataError: If the units have other bands, frames or covariates.
         """
-        units = self._standard(with_own_images(source))
-        table = _unit_table(units, self._told(units))
-        if Path(output).suffix in (".gpkg", ".geojson"):
-            table = gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(units.lon, units.lat), crs="EPSG:4326")
-        write_table(table, Path(output))
-        return [Path(output)]
+        units = self._models().standard(with_own_images(source))
+        return write_unit_table(_unit_table(units, self._unseen(units, self._every(units))), units, Path(output))
 
     def score(
         self, data: Units, part: str = "test", *, level: float = 0.95, resamples: int = 1000, seed: int = 0
@@ -187,13 +190,13 @@ class Confounding(Task):
         Raises:
             DataError: If the units cannot be used.
         """
-        units = self._standard(with_own_images(data.of_part(part)))
-        treatment, _ = units.studied()
         learned = self._models()
+        units = learned.standard(with_own_images(data.of_part(part)))
+        treatment, _ = units.studied()
         told = {
-            "system": self._told(units),
+            "system": self._unseen(units, self._every(units)),
             "constant": np.full(len(units), learned.share),
-            "covariates": self._unseen(units, [rival.predict(_beside(units)) for rival in learned.rivals]),
+            "covariates": self._unseen(units, np.stack([rival.predict(_beside(units)) for rival in learned.rivals])),
         }
         found = {}
         for name, probability in told.items():
@@ -217,15 +220,14 @@ class Confounding(Task):
     def learned(self, run: Path) -> dict[str, Any]:
         """Write models and keys."""
         learned = self._models()
-        tensors = {"centre": learned.centre, "spread": learned.spread, "fold": learned.fold}
-        state = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in tensors.items()}
+        state = {"fold": torch.from_numpy(learned.fold)} | learned.standard.state()
         for kind, fitted in (("folds", learned.folds), ("rivals", learned.rivals)):
             for number, model in enumerate(fitted):
                 parts = model.state_dict() if isinstance(model, nn.Module) else _arrays(model)
                 state |= {f"{kind}.{number}.{name}": value for name, value in parts.items()}
         save_state(state, run / _WEIGHTS)
         write_text(run / _KEYS, json.dumps(learned.keys.tolist()))
-        return {"frames": self.frames, "channels": self.channels, "share": learned.share}
+        return {"share": learned.share}
 
     def recall(self, run: Path, description: dict[str, Any]) -> None:
         """Take back models and keys.
@@ -236,84 +238,87 @@ class Confounding(Task):
         """
         state = load_state(run / _WEIGHTS)
         try:
-            self.frames, self.channels = int(description["frames"]), int(description["channels"])
             keys = np.array(json.loads((run / _KEYS).read_text("utf-8")), dtype=str)
-            centre, spread, fold = (state[name].numpy() for name in ("centre", "spread", "fold"))
+            standard, fold = Standard.of_state(state), state["fold"].numpy()
             rivals = [_ridge(state, f"rivals.{number}.") for number in range(self.folds)]
             folds: list[Any] = (
                 [_ridge(state, f"folds.{number}.") for number in range(self.folds)]
                 if self.way == "frozen"
-                else [self._net(state, f"folds.{number}.", run) for number in range(self.folds)]
+                else [self._net(state, standard, f"folds.{number}.", run) for number in range(self.folds)]
             )
             share = float(description["share"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{run} is damaged", got=repr(error)) from error
-        self.learned_models = _Learned(centre, spread, keys, fold, folds, rivals, share)
+        self.learned_models = _Learned(standard, keys, fold, folds, rivals, share)
 
     def _models(self) -> _Learned:
         if self.learned_models is None:
             raise RunError("The task has learned nothing yet", fix="Fit it, or load a run")
         return self.learned_models
 
-    def _standard(self, units: Units) -> Units:
-        learned = self._models()
-        if units.images.shape[1:3] != (self.frames, self.channels):
-            raise DataError(
-                "The images have other frames or bands than those fitted to",
-                got=units.images.shape[1:3],
-                expected=(self.frames, self.channels),
-            )
-        images = (units.images - learned.centre[:, None, None]) / learned.spread[:, None, None]
-        return replace(units, images=images.astype(np.float32))
-
     def _columns(self, units: Units) -> np.ndarray:
-        """Random features of its image and covariates of each unit, images standardised."""
-        return np.concatenate([random_features(units.images, self.features)[units.image_of], units.covariates], axis=1)
+        """Random features of its image and covariates of each unit, both standardised."""
+        features = random_features(units.images, *self.filters)[units.image_of]
+        return np.concatenate([features, units.covariates], axis=1)
 
-    def _fitted(
-        self, rest: Units, columns: np.ndarray, strength: float, seed: int
-    ) -> models.RidgeLogistic | models.PropensityNet:
+    def _fitted(self, rest: Units, columns: np.ndarray, strength: float, seed: int) -> models.RidgeLogistic | ChipNet:
         if self.way == "frozen":
             return models.RidgeLogistic.fitted(columns, rest.studied()[0], strength)
-        return models.train_net(lambda: self.encoder(self.frames, self.channels), self.width, rest, self.training, seed)
+        frames, bands = rest.images.shape[1:3]
+        return models.train_net(lambda: self.encoder(frames, bands), self.width, rest, self.training, seed)
 
-    def _told(self, units: Units) -> np.ndarray:
-        """Propensity of each unit by the models that never saw its image; of new images the mean of all."""
-        columns = self._columns(units) if self.way == "frozen" else None
-        told = []
-        for model in self._models().folds:
-            if isinstance(model, nn.Module):
-                told.append(models.clipped(expit(models.net_logits(model, units))))
-            else:
-                assert columns is not None
-                if columns.shape[1] != len(model.slopes):
-                    raise DataError(
-                        "The units have other covariates than those fitted to",
-                        got=units.covariates.shape[1],
-                        expected=len(model.slopes) - self.features,
-                    )
-                told.append(model.predict(columns))
-        return self._unseen(units, told)
+    def _every(self, units: Units) -> np.ndarray:
+        """Propensity of each unit by each model, `[folds, units]`."""
+        columns = self._columns(units) if self.way == "frozen" else units.covariates
+        return np.stack(
+            [
+                models.clipped(expit(net_values(model, units)))
+                if isinstance(model, ChipNet)
+                else model.predict(columns)
+                for model in self._models().folds
+            ]
+        )
 
-    def _unseen(self, units: Units, told: Sequence[np.ndarray]) -> np.ndarray:
-        learned, every = self._models(), np.stack(told)
+    def _seen(self, units: Units, every: np.ndarray) -> np.ndarray:
+        """Mean propensity of each unit fitted to by the models that saw it."""
+        own = np.arange(self.folds)[:, None] == self._models().fold[units.image_of]
+        return np.where(own, 0.0, every).sum(axis=0) / (self.folds - 1)
+
+    def _unseen(self, units: Units, every: np.ndarray) -> np.ndarray:
+        """Of `[folds, units]` what the model says that never saw the image; of new images the mean of all."""
+        learned = self._models()
         fold_of = dict(zip(learned.keys.tolist(), learned.fold.tolist(), strict=True))
         fold = np.array([fold_of.get(str(key), -1) for key in units.keys])[units.image_of]
         picked = every[np.maximum(fold, 0), np.arange(len(units))]
         return np.where(fold >= 0, picked, every.mean(axis=0))
 
     def _salience(self, units: Units) -> np.ndarray | None:
-        """Of the first images, by the network of the first fold; None where there is no network."""
+        """Gradient of the logit of the first images, by the network of the first fold; None where there is none."""
         first = self._models().folds[0]
-        if not isinstance(first, models.PropensityNet):
+        if not isinstance(first, ChipNet):
             return None
         _, unit = np.unique(units.image_of, return_index=True)
-        return models.salience(first, units.images[:8], units.covariates[unit[:8]])
+        return gradients(first, units.images[:_SHOWN], units.covariates[unit[:_SHOWN]])[0]
 
-    def _net(self, state: dict[str, torch.Tensor], prefix: str, run: Path) -> models.PropensityNet:
+    def _covariates(self, units: Units) -> dict[str, float]:
+        """What one more of each covariate adds to the logit of treatment, averaged over units and models."""
+        learned, count = self._models(), units.covariates.shape[1]
+        if not count:
+            return {}
+        chosen = np.linspace(0, len(units) - 1, min(len(units), 100)).astype(int)
+        slopes = [
+            gradients(model, units.images[units.image_of[chosen]], units.covariates[chosen])[1].mean(axis=0)
+            if isinstance(model, ChipNet)
+            else (model.slopes / model.spread)[-count:]
+            for model in learned.folds
+        ]
+        told = np.mean(slopes, axis=0) / learned.standard.covariate_spread
+        return dict(zip(units.covariate_names, told.tolist(), strict=True))
+
+    def _net(self, state: dict[str, torch.Tensor], standard: Standard, prefix: str, run: Path) -> ChipNet:
         own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-        covariates = own["head.0.weight"].shape[1] - self.width
-        net = models.PropensityNet(self.encoder(self.frames, self.channels), self.width, covariates)
+        encoder = self.encoder(int(standard.frames[0]), len(standard.centre))
+        net = ChipNet(encoder, self.width, len(standard.covariate_centre))
         load_into(net, own, name=str(run / _WEIGHTS))
         return net.eval()
 

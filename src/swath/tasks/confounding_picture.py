@@ -15,6 +15,7 @@ from scipy.ndimage import uniform_filter
 
 from swath.causal.units import Units
 from swath.files import write_bytes
+from swath.tasks.effect_panels import colours
 
 #: Difference of means below which arms count as balanced (Stuart 2010).
 _BALANCED = 0.1
@@ -38,17 +39,17 @@ def draw_study(
         propensity: Of each unit.
         balance: As `swath.causal.adjustment.balance` gives it.
         found: As `swath.causal.adjustment.study` gives it.
-        salience: Of the first images `[images, height, width]`; None draws none.
+        salience: Gradient of the logit of the first images, as the images; None draws none.
     """
     rows = 1 if salience is None else 2
-    figure = Figure(figsize=(12, 4 + 3 * (rows - 1)), layout="constrained")
-    parts = figure.subfigures(rows, 1, height_ratios=[4.0, 3.0][:rows], squeeze=False)[:, 0]
+    figure = Figure(figsize=(12, 4 + 4.5 * (rows - 1)), layout="constrained")
+    parts = figure.subfigures(rows, 1, height_ratios=[4.0, 4.5][:rows], squeeze=False)[:, 0]
     estimates, overlap, love = parts[0].subplots(1, 3)
     _draw_estimates(estimates, found["estimates"])
     _draw_overlap(overlap, units, propensity)
     _draw_balance(love, balance)
     if salience is not None:
-        _draw_salience(parts[1].subplots(2, len(salience), squeeze=False), units, salience)
+        _draw_salience(parts[1].subplots(3, len(salience), squeeze=False), units, salience)
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110)
     write_bytes(path, buffer.getvalue())
@@ -87,14 +88,17 @@ def _draw_balance(axis: Axes, balance: pd.DataFrame) -> None:
 
 
 def _draw_salience(axes: np.ndarray, units: Units, salience: np.ndarray) -> None:
-    for number, strength in enumerate(salience):
-        image = units.images[number, 0]
-        picture = np.moveaxis(image[:3] if len(image) >= 3 else image[[0, 0, 0]], 0, -1)
-        low, high = np.percentile(picture, [2, 98])
-        axes[0, number].imshow(np.clip((picture - low) / max(high - low, 1e-9), 0, 1))
-        smooth = uniform_filter(strength, _SMOOTHED)
-        axes[1, number].imshow(np.log1p(smooth / max(float(np.median(smooth)), 1e-12)), cmap="magma")
-    axes[0, 0].set_title("images", fontsize=8, loc="left")
-    axes[1, 0].set_title("what of them tells the treatment", fontsize=8, loc="left")
+    for number, gradient in enumerate(salience):
+        axes[0, number].imshow(colours(units.images[number, 0]))
+        strength = uniform_filter(np.sqrt((gradient**2).sum(axis=(0, 1))), _SMOOTHED)
+        axes[1, number].imshow(np.log1p(strength / max(float(np.median(strength)), 1e-12)), cmap="magma")
+        direction = uniform_filter(gradient.mean(axis=(0, 1)), _SMOOTHED)
+        direction /= max(float(np.median(np.abs(direction))), 1e-12)
+        logs = np.sign(direction) * np.log1p(np.abs(direction))
+        reach = max(float(np.abs(logs).max()), 1e-12)
+        axes[2, number].imshow(logs, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    titles = ("images", "what of them tells the treatment", "brighter pixels speak for it (red) or against (blue)")
+    for row, title in enumerate(titles):
+        axes[row, 0].set_title(title, fontsize=8, loc="left")
     for axis in axes.flat:
         axis.set_axis_off()

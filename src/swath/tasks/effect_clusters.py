@@ -18,15 +18,15 @@ from swath.causal.cluster_study import CrossFit
 from swath.causal.cluster_tables import image_table, study_table, unit_scores
 from swath.causal.effect_clusters import ClusterOptions, EffectClusters, Scale
 from swath.causal.fitted_clusters import Fitted, Rivals, with_own_images
-from swath.causal.maps import ChipGrid
+from swath.causal.folds import reshuffled_folds
+from swath.causal.maps import units_or_scenes
 from swath.causal.units import Units, read_units
-from swath.data.raster import open_raster
 from swath.data.sources import Source
 from swath.errors import ConfigError, DataError, RunError
 from swath.files import write_text
 from swath.geo.stac import sha256
 from swath.metrics.bootstrap import percentile_interval
-from swath.tasks.effect_products import write_effect_map, write_image_table
+from swath.tasks.effect_products import write_image_table, write_scene_map
 from swath.tasks.run import Run
 from swath.tasks.scores import Score, Scores
 from swath.tasks.task import Task
@@ -76,9 +76,7 @@ class EffectClustering(Task):
 
     def open_source(self, words: Sequence[str], crs: str | None = None) -> Units | list[Source]:
         """Units that a YAML describes, or a scene for each frame of the images, in order."""
-        if len(words) == 1 and Path(words[0]).suffix.casefold() in (".yaml", ".yml"):
-            return read_units(words[0])
-        return [open_raster(word, crs=crs) for word in words]
+        return units_or_scenes(words, crs)
 
     def fit(self, data: Units, run: Path, *, seed: int = 0, draws: int = 50, level: float = 0.9) -> Run:
         """Fit to the rest of each fold of images, and tell of each image by the fits that never saw it.
@@ -99,7 +97,7 @@ class EffectClustering(Task):
         """
         _check(draws, level)
         units = with_own_images(data.of_part("train"))
-        fold_of = self._fold_of(len(units.keys), seed)
+        fold_of = reshuffled_folds(len(units.keys), self.folds, self.reshuffles, seed)
         self.frames, bands, height, width = units.images.shape[1:]
         if height != width:
             raise DataError("Images are not square", got=f"{height} x {width}")
@@ -158,17 +156,14 @@ class EffectClustering(Task):
             units = with_own_images(source)
             posterior = fitted.fits.posterior(units.keys, fitted.prepared(units).images, draws, seed)
             return write_image_table(image_table(posterior, units.keys), units, output)
-        if len(source) != self.frames:
-            raise ConfigError("There must be a scene for each frame", got=len(source), expected=self.frames)
-        chips = ChipGrid(source, self.size, step, resolution)
 
         def told(images: np.ndarray) -> pd.DataFrame:
             nowhere = np.full(len(images), "")
             return image_table(fitted.fits.posterior(nowhere, fitted.standard(images), draws, seed), nowhere)
 
-        inputs = {f"frame {number + 1}": frame.name for number, frame in enumerate(source)}
-        about = {"system": self.system["id"], "weights": self.weights, "inputs": inputs, "draws": draws, "seed": seed}
-        return write_effect_map(chips, told, _map_bands(fitted), output, about)
+        about = {"system": self.system["id"], "weights": self.weights, "draws": draws, "seed": seed}
+        chip, cells = (self.frames, self.size), (step, resolution)
+        return write_scene_map(source, chip, cells, told, _map_bands(fitted), output, about)
 
     def score(
         self,
@@ -279,14 +274,6 @@ class EffectClustering(Task):
         shown = surest_images(posterior)
         gradient = salience(self._learned().fits.models[0], prepared.images[shown])
         draw_study(path, units, posterior, scores, gradient, shown)
-
-    def _fold_of(self, count: int, seed: int) -> np.ndarray:
-        """Fold of each image in each reshuffle; folds are runs of shuffled keys."""
-        if count < self.folds:
-            raise DataError("There are fewer images than folds", got=f"{count} and {self.folds}")
-        random = np.random.default_rng(seed)
-        folds = np.arange(count) * self.folds // count
-        return np.stack([folds[random.permutation(count)] for _ in range(self.reshuffles)])
 
 
 def _check(draws: int, level: float = 0.5) -> None:

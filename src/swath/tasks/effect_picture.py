@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from scipy.ndimage import uniform_filter
 
 from swath.causal.cluster_fits import Posterior
-from swath.causal.estimators import clustered_mean
 from swath.causal.units import Units
 from swath.files import write_bytes
+from swath.tasks.effect_panels import colours, draw_checks, draw_places
 
-#: Images shown of a cluster, and groups of units by predicted effect.
-_SHOWN, _GROUPS = 4, 5
+#: Images shown of a cluster.
+_SHOWN = 4
 #: Pixels over which salience is averaged: the strides of the encoder leave a lattice in it.
 _SMOOTHED = 4
 
@@ -40,13 +40,14 @@ def draw_study(
     top, bottom = figure.subfigures(2, 1, height_ratios=heights, squeeze=False)[:, 0]
     effects, places, checks = top.subplots(1, 3)
     _draw_effects(effects, posterior)
-    _draw_places(places, units, posterior)
-    _draw_checks(checks, units, posterior, scores)
+    effect = posterior.effect.mean(axis=0)[units.image_of]
+    draw_places(places, units, effect)
+    draw_checks(checks, units, effect, scores)
     axes = bottom.subplots(count, 2 * _SHOWN, squeeze=False)
     for number, (image, slopes) in enumerate(zip(shown, gradient, strict=True)):
         cluster, place = divmod(number, len(shown) // count)
         left, right = axes[cluster, 2 * place : 2 * place + 2]
-        left.imshow(_colours(units.images[image, 0]))
+        left.imshow(colours(units.images[image, 0]))
         left.set_title(f"cluster {cluster + 1}, {posterior.effect[:, image].mean():.2f}", fontsize=8)
         strength = uniform_filter(np.sqrt((slopes[0] ** 2).sum(axis=0)), _SMOOTHED)
         right.imshow(np.log1p(strength / max(float(np.median(strength)), 1e-12)), cmap="magma")
@@ -70,33 +71,3 @@ def _draw_effects(axis: Axes, posterior: Posterior) -> None:
         axis.hist(draws, bins=30, density=True, alpha=0.6, label=f"cluster {k + 1}")
     axis.set(title="Posterior effects of clusters", xlabel="effect", yticks=[])
     axis.legend(fontsize=8)
-
-
-def _draw_places(axis: Axes, units: Units, posterior: Posterior) -> None:
-    effect = posterior.effect.mean(axis=0)[units.image_of]
-    if np.isfinite(units.lon).all():
-        drawn = axis.scatter(units.lon, units.lat, c=effect, s=8, cmap="viridis")
-        axis.figure.colorbar(drawn, ax=axis, label="expected effect")
-        axis.set(title="Expected effect by place", xlabel="longitude", ylabel="latitude")
-    else:
-        axis.hist(effect, bins=30)
-        axis.set(title="Expected effects of units", xlabel="effect")
-
-
-def _draw_checks(axis: Axes, units: Units, posterior: Posterior, scores: np.ndarray) -> None:
-    """Mean doubly robust score of units grouped by predicted effect, beside the prediction."""
-    effect = posterior.effect.mean(axis=0)[units.image_of]
-    groups = np.array_split(np.argsort(effect, kind="stable"), min(_GROUPS, len(effect)))
-    told, found = ([values[group].mean() for group in groups] for values in (effect, scores))
-    errors = [clustered_mean(scores[group], units.image_of[group]).error for group in groups]
-    axis.errorbar(told, found, yerr=1.645 * np.array(errors), fmt="o", capsize=3)
-    axis.axline((float(np.mean(told)), float(np.mean(told))), slope=1, linestyle="--", color="grey")
-    axis.axhline(float(scores.mean()), color="grey", linewidth=0.6)
-    axis.set(title="On units that no fit saw, 90 %", xlabel="predicted effect", ylabel="doubly robust")
-
-
-def _colours(image: np.ndarray) -> np.ndarray:
-    """The first three bands, or the first, between their percentiles."""
-    bands = image[:3] if len(image) >= 3 else image[[0, 0, 0]]
-    low, high = np.percentile(bands, [2, 98], axis=(1, 2), keepdims=True)
-    return np.moveaxis(np.clip((bands - low) / np.maximum(high - low, 1e-9), 0, 1), 0, -1)

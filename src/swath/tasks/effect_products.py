@@ -11,6 +11,7 @@ import numpy as np
 from swath import __version__
 from swath.causal.maps import ChipGrid
 from swath.causal.units import Units
+from swath.data.sources import Source
 from swath.errors import ConfigError
 from swath.files import write_text
 from swath.geo.cog import describe_bands, write_cog
@@ -54,6 +55,60 @@ def write_image_table(table: pd.DataFrame, units: Units, output: Path) -> list[P
             expected=f".csv, or of known places {', '.join(_VECTORS)}",
         )
     return [output]
+
+
+def write_unit_table(table: pd.DataFrame, units: Units, output: Path) -> list[Path]:
+    """Write a table with a row for each unit, with its place where that is known.
+
+    Args:
+        table: In the order of the units, with columns `lon` and `lat`.
+        units: Whose places these are.
+        output: `.csv`, `.json` or `.parquet`; of known places `.parquet`, `.gpkg` and `.geojson` hold points.
+
+    Raises:
+        ConfigError: If the suffix is another, or points are wanted of units without places.
+    """
+    from swath.geo.tables import write_table
+
+    placed, suffix = bool(np.isfinite(units.lon).all() and np.isfinite(units.lat).all()), output.suffix.casefold()
+    if suffix in _VECTORS and placed:
+        import geopandas as gpd
+
+        table = gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(units.lon, units.lat), crs=4326)
+    elif suffix in (".gpkg", ".geojson"):
+        raise ConfigError("Units without places are no points", got=output.name, fix="Name the columns `lon` and `lat`")
+    write_table(table, output)
+    return [output]
+
+
+def write_scene_map(
+    scenes: Sequence[Source],
+    chip: tuple[int, int],
+    cells: tuple[int | None, float | None],
+    tell: Callable[[np.ndarray], pd.DataFrame],
+    bands: Sequence[str],
+    output: Path,
+    provenance: Mapping[str, Any],
+) -> list[Path]:
+    """Write a map of scenes, whose cells are chips, with its STAC item.
+
+    Args:
+        scenes: One for each frame.
+        chip: Number of frames, and the edge of a chip in pixels.
+        cells: Edge of a cell in pixels of a chip, and that of a pixel in metres; see `swath.causal.maps.ChipGrid`.
+        tell: As `write_effect_map` takes it.
+        bands: Likewise.
+        output: `.tif`.
+        provenance: For the STAC item.
+
+    Raises:
+        ConfigError: If there is another number of scenes, or the suffix is another.
+    """
+    if len(scenes) != chip[0]:
+        raise ConfigError("There must be a scene for each frame", got=len(scenes), expected=chip[0])
+    chips = ChipGrid(scenes, chip[1], *cells)
+    inputs = {f"frame {number + 1}": frame.name for number, frame in enumerate(scenes)}
+    return write_effect_map(chips, tell, bands, output, {**provenance, "inputs": inputs})
 
 
 def write_effect_map(
