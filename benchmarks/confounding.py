@@ -66,7 +66,7 @@ def merged(units: Units, factor: int) -> Units:
 
 
 def salience(seed: int, backbone: Backbone) -> tuple[float, float]:
-    """Of the gradient of the logit, the share that lies on planted objects, over that of the area: of L2 norms, squared.
+    """Share of the gradient of the logit on planted objects, over that of the area: of norms, and of their squares.
 
     Objects are squares of 6 pixels in noise of 32 x 32; 400 images, half with an object, of which nine in ten are
     treated, as is one in ten of the others. Measured on 100 other images.

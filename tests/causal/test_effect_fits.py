@@ -61,6 +61,13 @@ def test_errors_and_priorities_by_hand():
     np.testing.assert_allclose(told.priority, [(1 - 1.5 + 3 - 3.5) / 2, (9 - 7 + 7 - 7) / 2])
 
 
+def test_equal_effects_have_one_priority():
+    units, _ = sequence_trial(50, 0, size=4)
+    fits = FoldFits([0, 1], units.keys, reshuffled_folds(50, 2, 1, 0))
+    told = held_out(fits, np.repeat([[0.1 + 0.2], [0.7415]], 50, axis=1), units)
+    assert (told.priority == 0).all()
+
+
 def test_standard_errors_of_effects_are_those_of_repeated_trials():
     values, errors = [], []
     for seed in range(40):

@@ -84,3 +84,12 @@ def test_augmented_estimate_is_that_of_doubleml() -> None:
     found = clustered_mean(doubly_robust_scores(y, w, e, mu0, mu1), np.arange(400))
     assert found.value == pytest.approx(float(model.coef[0]), abs=1e-8)
     assert found.error == pytest.approx(float(model.se[0]), rel=2e-3)
+
+
+def test_scores_are_those_of_econml() -> None:
+    utils = pytest.importorskip("econml.validate.utils")
+    rng = np.random.default_rng(3)
+    w, y = rng.integers(0, 2, 200).astype(float), rng.normal(size=200)
+    mu0, mu1, e = rng.normal(size=200), rng.normal(size=200), rng.uniform(0.1, 0.9, 200)
+    oracle = utils.calculate_dr_outcomes(w.astype(int), y, np.stack([mu0, mu1], axis=1), np.stack([1 - e, e], axis=1))
+    np.testing.assert_allclose(doubly_robust_scores(y, w, e, mu0, mu1), np.ravel(oracle), atol=1e-12)

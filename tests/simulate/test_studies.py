@@ -38,3 +38,23 @@ def test_the_effect_is_one_of_treatment(tmp_path):
     arms = table.groupby("treated")["outcome"].mean()
     error = table["outcome"].std() * 2 / np.sqrt(len(table))
     assert arms[1] - arms[0] == pytest.approx(table["true_effect"].mean(), abs=4 * error)
+
+
+def test_an_observational_study_is_confounded(tmp_path):
+    world = make_world(seed=3, width=4000, height=1500, towns=40)
+    studies.imgconfound(world, tmp_path, units=2000)
+    table = pd.read_csv(tmp_path / "units.csv")
+    arms = table.groupby("treated")["outcome"].mean()
+    assert arms[1] - arms[0] > table["true_effect"].mean() + 0.5
+    assert "probability" not in (tmp_path / "units.yaml").read_text()
+
+
+def test_scenes_of_three_seasons_make_a_sequence(tmp_path):
+    world = make_world(seed=3, width=4000, height=1500, towns=40)
+    studies.eohet_rct(world, tmp_path, units=40)
+    units = read_units(tmp_path / "units.yaml")
+    assert units.images.shape[1:] == (3, 4, 64, 64)
+    april, june, september = units.images.mean(axis=(0, 3, 4))
+    assert abs(april[3] - june[3]) > 0.005  # near infrared, as plants grow
+    assert not np.allclose(june, september)
+    assert units.covariate_names == ("age",)

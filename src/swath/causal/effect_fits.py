@@ -124,7 +124,9 @@ def unseen_effects(fits: FoldFits[Model], units: Units, columns: np.ndarray) -> 
 def held_out(fits: FoldFits[Any], every: np.ndarray, units: Units) -> HeldOut:
     """As `unseen_effects`, of the effect of each unit by each fit, `[fits, units]`."""
     fit_of, at = fits.unseen(units.keys)[:, units.image_of], np.arange(len(units))
-    told, away = every[fit_of, at], (every - every.mean(axis=1, keepdims=True))[fit_of, at]
+    away = every - every.mean(axis=1, keepdims=True)
+    away[np.abs(away) < 1e-9 * np.abs(every).max()] = 0.0  # what differs by rounding alone has one priority
+    told, away = every[fit_of, at], away[fit_of, at]
     error = np.full(len(units), np.nan)
     if len(told) > 1:
         error = told.std(axis=0, ddof=1) * np.sqrt(fits.folds - 1)

@@ -38,11 +38,11 @@ from swath.tasks.confounding import Confounding
         ),
         checks=(
             "P: Hajek and Horvitz-Thompson by hand; the ridge has the coefficients of scikit-learn on the same "
-            "columns; doubly robust scores agree with econml's where it is installed.",
+            "columns; doubly robust scores are econml's.",
             "R: fit, score and predict on the Uganda trial's published chips and on simulated studies.",
             "B: on the simulation of the authors' package, adjustment takes away most of the naive bias; images "
             "without information change nothing; no image is told by a model that saw it.",
-            "H: coverage of 90 % intervals over 200 simulated studies stands on the page.",
+            "H: coverage of 90 % intervals over 200 simulated studies, kernel sizes and resolutions on the page.",
         ),
     )
 )
@@ -66,8 +66,8 @@ def imgconfound(
         features: Number of random filters.
         kernel: Their edge in pixels.
         folds: Of images; propensities of each come from the others.
-        backbone: Of the network: `convolutions`, whose responses are averaged; `peaks`, of which the largest count; or a
-            small vision `transformer`.
+        backbone: Of the network: `convolutions`, whose responses are averaged; `peaks`, of which the largest count; or
+            a small vision `transformer`.
         sequence: How the network puts several dates together; see `swath.nn.chip_sequence`.
         width: Of the network's encoder.
         epochs: Passes over the images, of the network.
