@@ -66,8 +66,6 @@ def test_a_collection_makes_a_frame_of_each_year(folder):
         )
     items = sorted(folder.glob("*.stac.json"))
     for item in items:
-        import json
-
         said = json.loads(item.read_text())
         said["properties"]["datetime"] = f"{item.name[5:9]}-06-01T00:00:00Z"
         item.write_text(json.dumps(said))

@@ -48,7 +48,7 @@ def test_effects_are_found_and_come_back(trial, kind):
 
 
 def test_a_ridge_shrinks_to_the_mean_effect_where_columns_tell_nothing(trial):
-    columns, residuals, _ = trial
+    _, residuals, _ = trial
     noise = np.random.default_rng(9).normal(size=(500, 80))
     learner = RidgeEffect.fitted(noise, residuals, np.arange(500), seed=0)
     assert learner.predict(noise).std() < 0.4

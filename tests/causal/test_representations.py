@@ -38,7 +38,9 @@ def test_encoders_are_seeded_and_do_not_learn(images):
 
 def test_encoders_of_one_size_get_it(images):
     class Picky(torch.nn.Module):
-        pretrained_cfg = {"input_size": (2, 40, 40), "fixed_input_size": True}
+        def __init__(self):
+            super().__init__()
+            self.pretrained_cfg = {"input_size": (2, 40, 40), "fixed_input_size": True}
 
         def forward(self, images):
             assert images.shape[-2:] == (40, 40)

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from swath.causal.choices import columns_of, every_choice, factors
 from swath.causal.chip_net import ChipNet, NetTraining
+from swath.causal.choices import columns_of, every_choice, factors
 from swath.causal.cluster_study import calibration
 from swath.causal.effect_clusters import ClusterOptions, EffectClusters, Scale
 from swath.causal.effect_fits import Learner, Model, Plan, fit_effects, held_out, held_out_scores, unseen_effects
@@ -129,8 +129,8 @@ class EffectRanking(Task):
     ) -> Run:
         """Fit to the rest of each fold of images, and weigh the effects that are told of images never seen.
 
-        The run holds `units.csv`, a row for each unit, `study.json`: average effect, rank-weighted effects, calibration,
-        what rules of whom to treat would gain, and all that as `study.png`; with `choices` also `choices.csv` and
+        The run holds `units.csv`, a row for each unit, `study.json`: average and rank-weighted effects, calibration, what
+        rules of whom to treat would gain, and all that as `study.png`; with `choices` also `choices.csv` and
         `factors.csv`.
 
         Args:
@@ -253,8 +253,8 @@ class EffectRanking(Task):
     def score(self, data: Units, part: str = "test", *, level: float = 0.9, draws: int = 200, seed: int = 0) -> Scores:
         """Rank-weighted effects on units never seen, beside baselines that were fitted alike.
 
-        `autoc` and `qini` are in the unit of the outcome, 0 where a priority tells nothing; `ratio` divides them by their
-        error; `calibration` is the slope of doubly robust scores on predictions (1 is right).
+        `autoc` and `qini` are in the unit of the outcome, 0 where a priority tells nothing; each `ratio` divides one by
+        its error; `calibration` is the slope of doubly robust scores on predictions (1 is right).
 
         Args:
             data: Units with treatment and outcome. Units whose image was fitted to are told by fits that never saw it.
