@@ -1,5 +1,6 @@
 """The CloudTracks system: parity with smp, what the release does otherwise, granules of bands, the command line."""
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ import swath
 from swath.cli import main
 from swath.data.augment import Augment
 from swath.data.classes import IGNORE, Classes
+from swath.data.config import load_data
 from swath.data.readers.cloudtracks import read_cloudtracks
 from swath.errors import ConfigError, WeightsError
 from swath.geo.grids import pixel_grid, window_grid
@@ -235,3 +237,58 @@ def test_bands_of_modis_are_made_a_picture(granules, tmp_path):
         day = slice(None) if len(words) == 1 else slice(32)
         assert valid.sum() == valid[:, day].sum() == picture[0][:, day].size
         assert np.array_equal(np.moveaxis(picture, 0, -1)[:, day], seen.picture[:, day])
+
+
+def test_a_yaml_of_ones_own_granules_says_the_same_as_the_layout(granules, tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "crs: none\n"
+        f"layers: {{image: {{files: '{granules}/images/{{id}}.png', sensor: rgb}}}}\n"
+        f"labels: {{files: '{granules}/annotated/{{id}}.json', format: labelme, background: sea}}\n"
+        "classes: {0: sea, 1: shiptrack}\n"
+    )
+    own, published = load_data(tmp_path / "own.yaml"), read_cloudtracks(granules)
+    assert own.classes.names == ("sea", "shiptrack")
+    truth = {scene.id: scene for scene in published}
+    for scene in own:
+        assert np.array_equal(scene.labels.read(scene.grid), truth[scene.id].labels.read(scene.grid))
+        assert len(scene.labels.instances(scene.grid)) == len(truth[scene.id].labels.instances(scene.grid))
+
+
+@pytest.mark.slow
+def test_single_tracks_are_searched_from_the_command_line_beginning_with_the_u_net_of_masks(
+    granules, run, tmp_path, capsys
+):
+    recipe = "--patch 64 --batch 4 --epochs 1 --accelerator cpu"
+    words = ["fit", "cloudtracks:instances", str(granules), "-o", str(tmp_path / "run"), "--encoder=test_resnet"]
+    assert main([*words, f"--weights={run / 'weights.safetensors'}", *recipe.split()]) == 0
+    capsys.readouterr()
+    assert main(["score", str(tmp_path / "run"), str(granules), "--json"]) == 0
+    told = pd.read_json(capsys.readouterr().out, typ="series")
+    assert {"ap50", "count_mae", "empty_right"} <= told["system"].keys()
+    image = next((granules / "images").glob("*.png"))
+    words = ["predict", str(tmp_path / "run"), str(image), "-o", str(tmp_path / "tracks.gpkg"), "--crs", "none"]
+    assert main([*words, "--least_score", "0.01", "--products", '["objects", "count"]']) == 0
+    assert pd.read_csv(tmp_path / "tracks-count.csv")["count"].item() == len(gpd.read_file(tmp_path / "tracks.gpkg"))
+
+
+def test_the_search_for_single_tracks_begins_with_the_u_net_of_masks(tmp_path):
+    net = build_net("unet", "test_resnet", 3)
+    save_file(net.state_dict(), tmp_path / "mask.safetensors")
+    found = swath.create("cloudtracks:instances", **_SMALL, weights=tmp_path / "mask.safetensors").net
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        shared = found.unet.eval()(image)
+        assert torch.equal(shared[:, -1:], net.eval()(image)[:, 1:])
+    save_file(found.state_dict(), tmp_path / "whole.safetensors")
+    again = swath.create("cloudtracks:instances", **_SMALL, weights=tmp_path / "whole.safetensors").net
+    assert all(torch.equal(v, found.state_dict()[k]) for k, v in again.state_dict().items())
+    save_file({"head": torch.zeros(3)}, tmp_path / "other.safetensors")
+    for network in ("dynamic", "mask_rcnn"):
+        with pytest.raises(WeightsError, match="do not fit"):
+            swath.create("cloudtracks:instances", network=network, **_SMALL, weights=tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("options", [{"network": "solo"}, {"suppression": "none"}, {"encoder": "resnet-fifty"}])
+def test_searches_that_cannot_be_made_are_refused(options):
+    with pytest.raises(ConfigError):
+        swath.create("cloudtracks:instances", **(_SMALL | options))
