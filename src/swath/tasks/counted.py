@@ -83,6 +83,7 @@ class CountedSegmentation(Segmentation):
 
     def rivals(self, data: Collection, threads: int, seed: int) -> dict[str, Rival]:
         """See `Segmentation.rivals`; and filters for bright lines."""
+        learned = super().rivals(data, threads, seed)
         index = self.classes.names.index(self.target)
         patches: list[tuple[np.ndarray, np.ndarray]] = []
         for batch, _ in covered(data, "train", self.recipe.patch, 4, threads, seed, shuffled=True):
@@ -90,7 +91,7 @@ class CountedSegmentation(Segmentation):
             if len(patches) >= _PATCHES:
                 break
         self._ridges = {name: fit_ridge(name, patches[:_PATCHES], index) for name in FILTERS}
-        return {**super().rivals(data, threads, seed), **self._ridges}
+        return {**learned, **self._ridges}
 
     def score(
         self,
@@ -108,33 +109,28 @@ class CountedSegmentation(Segmentation):
         things of labels that tell them apart, or their connected pixels.
         """
         scores = super().score(data, part, seed=seed, level=level, resamples=resamples, threads=threads)
-        data = self.seen(data)
-        index = self.classes.names.index(self.target)
-        scenes = [scene for scene in data if scene.part == part]
-        true = np.array([self.true_count(scene) for scene in scenes])
-        learned = [self.true_count(scene) for scene in data if scene.part == "train"]
-        if not scenes or not learned:
+        scenes = [scene for scene in self.seen(data) if scene.part in (part, "train")]
+        tested = [scene for scene in scenes if scene.part == part]
+        learned = [self.true_count(scene) for scene in scenes if scene.part == "train"]
+        if not tested or not learned:
             return scores
-        told = {"system": np.array([self.count(scene) for scene in scenes])}
+        true = np.array([self.true_count(scene) for scene in tested])
+        told = {"system": np.array([self.count(scene) for scene in tested])}
         for name, rule in self._ridges.items():
-            told[name] = np.array([components(_by_rule(rule, scene) == index).max() for scene in scenes])
-        told["training mean"] = np.full(len(scenes), np.mean(learned))
+            told[name] = np.array([components(_by_rule(rule, scene) == rule.index).max() for scene in tested])
+        told["training mean"] = np.full(len(true), np.mean(learned))
         found: dict[str, dict[str, Score]] = {}
         for name, predicted in told.items():
             judge = partial(count_scores, predicted, true)
             intervals = percentile_interval(np.eye(len(true)), judge, level=level, resamples=resamples, seed=seed)
             found[name] = {metric: Score(value, *intervals[metric]) for metric, value in judge().items()}
-        counts = {"scenes": [scene.id for scene in scenes], "true": true.tolist()}
+        system = {**scores.system, **found.pop("system")}
+        baselines = {
+            name: {**scores.baselines.get(name, {}), **found.get(name, {})} for name in {**scores.baselines, **found}
+        }
+        counts = {"scenes": [scene.id for scene in tested], "true": true.tolist()}
         counts |= {name: predicted.tolist() for name, predicted in told.items()}
-        return replace(
-            scores,
-            system={**scores.system, **found.pop("system")},
-            baselines={
-                name: {**scores.baselines.get(name, {}), **found.get(name, {})}
-                for name in dict.fromkeys([*scores.baselines, *found])
-            },
-            details={**scores.details, "counts": counts},
-        )
+        return replace(scores, system=system, baselines=baselines, details={**scores.details, "counts": counts})
 
     @torch.inference_mode()
     def count(self, scene: Scene, tile: int | None = None, overlap: float = 0.25) -> int:
