@@ -129,7 +129,7 @@ class DynamicMasks(nn.Module):
                     chosen = cells[torch.randperm(len(cells), device=cells.device)[:_LEARNERS]]
                     logits = self._draw(shared[i], makes[i], chosen)
                     true.append(dice(logits.sigmoid(), masks[place].float().expand_as(logits)).mean())
-        telling = sigmoid_focal_loss(tells, wanted, reduction="sum") / wanted.sum().clamp(min=1)
+        telling = sigmoid_focal_loss(tells, wanted, alpha=0.5, reduction="sum") / wanted.sum().clamp(min=1)
         presence = functional.binary_cross_entropy_with_logits(shared[:, -1], thing)
         presence = presence + dice(shared[:, -1].sigmoid(), thing)[thing.flatten(1).any(1)].sum() / len(thing)
         drawing = torch.stack(true).mean() if true else drawn[0]

@@ -62,6 +62,9 @@ class InstanceSegmentation(NeuralTask):
         merge: How things of overlapping tiles are merged; None takes the rule of `swath.scene.merge`.
         even: See `swath.geo.tiling.Tiling`.
 
+    Attributes:
+        counted: Least score of things that are counted and told.
+
     Raises:
         ConfigError: If the suppression is unknown.
     """
@@ -69,6 +72,7 @@ class InstanceSegmentation(NeuralTask):
     kind: ClassVar[str] = "instances"
     monitor = "val_ap50"
     instances: ClassVar[bool] = True
+    counted: float = 0.5
 
     def __init__(
         self,
@@ -136,7 +140,7 @@ class InstanceSegmentation(NeuralTask):
         tile: int | None = None,
         tile_overlap: float = 0.25,
         most: int | None = None,
-        counted: float = 0.5,
+        counted: float | None = None,
         seed: int = 0,
         level: float = 0.95,
         resamples: int = 1000,
@@ -150,7 +154,7 @@ class InstanceSegmentation(NeuralTask):
             tile: See `predict`.
             tile_overlap: See `predict`.
             most: Only so many of the surest things of a class in a scene count, as COCO counts 100; None for all.
-            counted: Least score of things that are counted.
+            counted: Least score of things that are counted; None takes the task's.
             seed: Of the bootstrap.
             level: Of the intervals.
             resamples: Draws of the bootstrap, over scenes.
@@ -162,14 +166,14 @@ class InstanceSegmentation(NeuralTask):
         self.prepare(data)
         self.eval()
         threshold = learn_threshold(self._lessons(data, seed), _rgb(self.bands["image"]))
-        tallies = {"system": InstanceTally(self.classes, most, counted)}
+        tallies = {"system": InstanceTally(self.classes, most, self.counted if counted is None else counted)}
         tallies |= {name: InstanceTally(self.classes, most, -np.inf) for name in BASELINES}
         for scene in data:
             if scene.part is None or (isinstance(scene.part, str) and scene.part != part):
                 continue
             counts = scene.part_mask(whole(shape_of(scene.grid)), part)
             true = _mostly(read_instances(scene.labels, scene.grid), counts)
-            objects = self._sighting(scene, tile, tile_overlap).objects
+            objects = self.sighting(scene, tile, tile_overlap).objects
             found = _mostly(lay(objects.shapes, None, picture_grid(shape_of(scene.grid)), objects.classes), counts)
             tallies["system"].update(found, objects.scores[found.numbers], true)
             source = on_grid(next(iter(scene.layers.values())), scene.grid)
@@ -200,7 +204,7 @@ class InstanceSegmentation(NeuralTask):
         output: Path,
         *,
         products: Sequence[Product] = ("objects",),
-        least_score: float = 0.5,
+        least_score: float | None = None,
         tile: int | None = None,
         tile_overlap: float = 0.25,
         batch: int = 2,
@@ -215,7 +219,7 @@ class InstanceSegmentation(NeuralTask):
             output: Vector file, by suffix: `.gpkg`, `.parquet`, `.geojson`, `.fgb`; with class and score.
             products: `objects`; `numbers`: a raster beside it, of the row of each thing from 1; `count`: a table of
                 one row beside it.
-            least_score: Things below it are left out.
+            least_score: Things below it are left out; None takes what the task counts.
             tile: Edge of a tile in pixels; by default the recipe's patch, at least 256.
             tile_overlap: Share of a tile that neighbours have in common; things larger than that are joined.
             batch: Tiles that run together.
@@ -235,12 +239,13 @@ class InstanceSegmentation(NeuralTask):
             raise ConfigError(f"There is no product '{strange[0]}'", expected=", ".join(PRODUCTS))
         scene = select_layers(as_scene(source, self.bands), self.bands)
         self.eval().to(device)
-        sighting = self._sighting(scene, tile, tile_overlap, batch=batch, on_error=on_error, least_score=least_score)
+        least = self.counted if least_score is None else least_score
+        sighting = self.sighting(scene, tile, tile_overlap, batch=batch, on_error=on_error, least_score=least)
         system = getattr(self, "system", {})
         told = {
             "system": system.get("id"),
             "weights": self.weights_hash(),
-            "least_score": least_score,
+            "least_score": least,
             **(provenance or {}),
         }
         write = {
@@ -250,10 +255,16 @@ class InstanceSegmentation(NeuralTask):
         }
         return [write[name]() for name in products]
 
-    def _sighting(
-        self, scene: Scene, tile: int | None, tile_overlap: float, *, least_score: float = 0.0, **options: Any
+    def sighting(
+        self,
+        scene: Scene,
+        tile: int | None = None,
+        tile_overlap: float = 0.25,
+        *,
+        least_score: float = 0.0,
+        **options: Any,
     ) -> Sighting:
-        """The things of a scene, merged; those below the least score are left out before."""
+        """The things of a scene, merged; those below the least score are left out before. See `predict`."""
 
         def find(batch: Mapping[str, Any]) -> list[tuple[list[shapely.Geometry], list[float], list[int]]]:
             return [_above(found, least_score) for found in self._found(move(batch, str(self.device)))]

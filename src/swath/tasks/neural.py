@@ -238,7 +238,13 @@ class NeuralTask(LightningModule, Task):
             with _writing(run):
                 trainer.fit(self, ckpt_path=last if last.is_file() else None, weights_only=True)
         self.recall(run, Run(run).description)
+        if self.settle(data):
+            self.save(run)
         return Run(run)
+
+    def settle(self, data: Collection) -> bool:
+        """Choose on the validation part of `data` what stands beside the selected weights; tells whether it did."""
+        return False
 
     def _statistics(self, data: Collection, seed: int) -> dict[str, Normalisation]:
         """Statistics by layer and series: those that the weights brought, others of the training part."""

@@ -207,6 +207,10 @@ _INSTANCES = Recipe(
 )
 
 
+#: Scores from which a track may count.
+_COUNTED = np.linspace(0.1, 0.9, 17)
+
+
 class BesideZero(nn.Module):
     """One logit `z` `[B, 1, H, W]` as two, `(0, z)`: their softmax is the sigmoid, their cross entropy is binary."""
 
@@ -265,7 +269,31 @@ class ShipTracks(CountedSegmentation):
 
 
 class TrackInstances(InstanceSegmentation):
-    """Search for single tracks that also takes the bands of a granule, and makes the picture itself."""
+    """Search for single tracks that also takes the bands of a granule, and makes the picture itself.
+
+    From which score on a track counts is chosen on the validation part, by the least error of counts.
+    """
+
+    def settle(self, data: Collection) -> bool:
+        """See `NeuralTask.settle`."""
+        scenes = [scene for scene in data if scene.part == "val"]
+        if not scenes:
+            return False
+        self.eval()
+        true = np.array([len(read_instances(scene.labels, scene.grid)) for scene in scenes])
+        found = [self.sighting(scene).objects.scores for scene in scenes]
+        errors = [np.abs([(scores >= least).sum() for scores in found] - true).mean() for least in _COUNTED]
+        self.counted = float(_COUNTED[int(np.argmin(errors))])
+        return True
+
+    def learned(self, run: Path) -> dict[str, Any]:
+        """See `Task.learned`."""
+        return {**super().learned(run), "counted": self.counted}
+
+    def recall(self, run: Path, description: dict[str, Any]) -> None:
+        """See `Task.recall`."""
+        super().recall(run, description)
+        self.counted = float(description["counted"])
 
     def open_source(self, words: Sequence[str], crs: str | None = None) -> Scene:
         """See `open_granule`."""
