@@ -38,7 +38,7 @@ SEMANTIC = Recipe(
     loss="ce+foreground_jaccard", learning_rate=2e-3, epochs=12, batch=6, patch=EDGE, samples=48,
     augment=("d4", "colour"), sampling="area",
 )  # fmt: skip
-INSTANCES = Recipe(learning_rate=2e-3, epochs=28, batch=4, patch=EDGE, augment=("d4", "colour"), sampling="area")
+INSTANCES = Recipe(learning_rate=1e-3, epochs=18, batch=4, patch=EDGE, augment=("d4", "colour"), sampling="area")
 #: A whole granule of MODIS.
 WHOLE = (2030, 1354)
 

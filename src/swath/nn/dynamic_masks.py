@@ -71,7 +71,8 @@ class DynamicMasks(nn.Module):
         self.tower = nn.Sequential(*(_block(width, rate) for rate in (1, 2, 4, 8)))
         self.tells = nn.Conv2d(width, classes, 3, padding=1)
         self._sizes = [(_FEATURES + 3) * _HIDDEN, _HIDDEN, _HIDDEN**2, _HIDDEN, _HIDDEN, 1]
-        self.makes = nn.Conv2d(width, sum(self._sizes), 3, padding=1)
+        # of one cell only: with many inputs a few steps would throw the weights that it makes far off
+        self.makes = nn.Conv2d(width, sum(self._sizes), 1)
         self.detections, self.least_score = detections, least_score
         for head in (self.tells, self.makes):
             nn.init.normal_(head.weight, std=0.01)
@@ -136,7 +137,10 @@ class DynamicMasks(nn.Module):
         return {"telling": telling, "drawing": 2 * drawing, "presence": presence}
 
     def _draw(self, shared: Tensor, makes: Tensor, cells: Tensor) -> Tensor:
-        """Logits `[n, H, W]` of the masks that cells `[n, 2]` (row, col) draw from features `[C, H, W]`."""
+        """Logits `[n, H, W]` of the masks that cells `[n, 2]` (row, col) draw from features `[C, H, W]`.
+
+        A cell's network says what of all things is its own: its answer is added to the logit of there being a thing.
+        """
         height, width = shared.shape[-2:]
         small = functional.avg_pool2d(shared, 2, ceil_mode=True)  # half of the resolution is enough to draw
         rows, cols = (2 * torch.arange(n, device=shared.device, dtype=shared.dtype) + 1 for n in small.shape[-2:])
@@ -152,7 +156,7 @@ class DynamicMasks(nn.Module):
             out = parts[bias].shape[1]
             x = torch.baddbmm(parts[bias][:, :, None], parts[weight].reshape(count, out, -1), x)
             x = x.relu() if rectified else x
-        logits = x.reshape(size)
+        logits = x.reshape(size) + small[-1]
         return functional.interpolate(logits, scale_factor=2.0, mode="bilinear")[:, 0, :height, :width]
 
     def _found(self, shared: Tensor, tells: Tensor, makes: Tensor) -> dict[str, Tensor]:
