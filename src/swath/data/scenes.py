@@ -175,6 +175,21 @@ class Collection(Sequence[Scene]):
                 )
         return inputs
 
+    def require_classes(self, classes: Classes) -> None:
+        """Refuse labels of other classes than those that a task tells, or in another order.
+
+        Raises:
+            DataError: If there are no labels, or names of classes differ.
+        """
+        if self.classes is None:
+            raise DataError(f"{self.name} has no labels", fix="Give `labels:` and `classes:`")
+        if self.classes.names != classes.names:
+            raise DataError(
+                f"{self.name} has other classes than the task",
+                got=", ".join(self.classes.names),
+                expected=", ".join(classes.names),
+            )
+
     def with_scenes(self, scenes: Sequence[Scene], **facts: object) -> Collection:
         """The same collection with other scenes and further facts."""
         return replace(self, scenes=tuple(scenes), facts={**self.facts, **facts})

@@ -98,12 +98,7 @@ class InstanceSegmentation(NeuralTask):
 
     def prepare(self, data: Collection) -> None:
         """Check the legend."""
-        if data.classes is None or data.classes.names != self.classes.names:
-            raise DataError(
-                f"{data.name} has other classes than the task",
-                got="none" if data.classes is None else ", ".join(data.classes.names),
-                expected=", ".join(self.classes.names),
-            )
+        data.require_classes(self.classes)
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
         """Sum of the network's losses of one batch; crowds are not learned from."""

@@ -51,7 +51,7 @@ class QuerySegmentation(Segmentation):
                 got=f"loss {self.recipe.loss}, class_weights {self.recipe.class_weights}",
                 expected=f"loss {LOSS}, class_weights none",
             )
-        self._require_classes(data)
+        data.require_classes(self.classes)
         self.loss = SetLoss(len(self.classes), self.points)
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:

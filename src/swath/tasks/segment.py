@@ -96,7 +96,7 @@ class Segmentation(NeuralTask):
 
     def prepare(self, data: Collection) -> None:
         """Check the legend and weigh the classes; see `NeuralTask.prepare`."""
-        self._require_classes(data)
+        data.require_classes(self.classes)
         weights = None
         if self.recipe.class_weights == "inverse":
             counts = _class_counts(data, "train", self.classes, self.recipe.patch)
@@ -150,7 +150,7 @@ class Segmentation(NeuralTask):
             DataError: If the part has no labelled pixel, or the legends differ.
         """
         data = self.seen(data)
-        self._require_classes(data)
+        data.require_classes(self.classes)
         self.eval()
         rivals = self.rivals(data, threads, seed)
         counts = {name: Tally(self.classes, self.target) for name in ("system", *rivals)}
@@ -257,16 +257,6 @@ class Segmentation(NeuralTask):
         if "vectors" in products:
             written["vectors"] = outline_map(output, beside["vectors"].with_suffix(".gpkg"), self.classes)
         return [written[name] for name in products]
-
-    def _require_classes(self, data: Collection) -> None:
-        if data.classes is None:
-            raise DataError(f"{data.name} has no labels", fix="Give `labels:` and `classes:`")
-        if data.classes.names != self.classes.names:
-            raise DataError(
-                f"{data.name} has other classes than the task",
-                got=", ".join(data.classes.names),
-                expected=", ".join(self.classes.names),
-            )
 
 
 def _pixel_by_pixel(estimator: ClassifierMixin, features: np.ndarray, asked: np.ndarray) -> np.ndarray:
