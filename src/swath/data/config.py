@@ -19,11 +19,12 @@ item. A list of `files` is several scenes, or with `bands` one file a band. The 
 other layers and labels belong to the scene with the same fields, or to all scenes where a pattern names one file. Files
 of a series are one a date, which `time` finds in their names; each frame keeps its own CRS. With `resolution` (m) and
 `size` (px) a series is read on a square of its own around the middle of a patch, without on the patch's grid. Without
-layers the first series makes the scenes. Each polygon of vector labels is a thing of its own for tasks that tell things
-apart; `crowd` names the column that marks groups, and `format: coco` or `format: labelme` reads such JSON, in pixels of
-the image. `crs` is for files that lack one; `none` takes all files as pictures. Where a layer or series gives no
-`offset`, that of a Sentinel-2 product follows from the processing baseline in its name (`_N0400_`) or STAC item: -0.1
-since 04.00. `each: true` in `labels` makes an image of each polygon of a vector file, for classes of whole things
+layers the first series makes the scenes. Labels of two dates are `files: {before: ..., after: ...}`, for scenes with
+the layers `before` and `after`. Each polygon of vector labels is a thing of its own for tasks that tell things apart;
+`crowd` names the column that marks groups, and `format: coco` or `format: labelme` reads such JSON, in pixels of the
+image. `crs` is for files that lack one; `none` takes all files as pictures. Where a layer or series gives no `offset`,
+that of a Sentinel-2 product follows from the processing baseline in its name (`_N0400_`) or STAC item: -0.1 since
+04.00. `each: true` in `labels` makes an image of each polygon of a vector file, for classes of whole things
 (`each: {margin: 0.1, block: 500}`, see `swath.data.footprints`), and `reviewed: FILE` corrects classes of whole images
 (`swath.data.reviews`). Instead of layers, `layout: NAME` and `folder: PATH` open a published layout, with another
 `split:` if one is given.
@@ -51,6 +52,7 @@ from swath.data.footprints import decided_classes, labelled_footprints
 from swath.data.labelme import read_labelme
 from swath.data.labels import RasterLabels
 from swath.data.matching import Companions, DatedFiles, Match, match_files
+from swath.data.pair_labels import PairLabels
 from swath.data.raster import open_raster
 from swath.data.readers import read_layout
 from swath.data.remote import Url
@@ -161,13 +163,14 @@ class _Opener:
             name: [Companions(description.root, *files) for files, _ in layer.files]
             for name, layer in description.layers.items()
         }
-        labels = patterns(description.labels["files"]) if "files" in description.labels else ()
-        self._labels = Companions(description.root, *labels) if labels else None
+        said = description.labels.get("files", {})
+        dates = said if isinstance(said, dict) else {"": said}
+        self._labels = [Companions(description.root, *patterns(files)) for files in dates.values()]
         self._shared: dict[Path | Url, Labels] = {}
         self._pictures: dict[Path | Url, dict[str, Annotated]] = {}
         self.facts: dict[str, set[str]] = {"warped": set(), "labels": set(), "offsets": set()}
         root = description.root.resolve()
-        companions = [*(c for files in self._files.values() for c in files), *([self._labels] if self._labels else [])]
+        companions = [*(c for files in self._files.values() for c in files), *self._labels]
         folders = {path.resolve().parent for c in companions for path in c.paths if isinstance(path, Path)}
         self.facts["folders outside of the data"] = {str(f) for f in folders if not f.is_relative_to(root)}
 
@@ -176,19 +179,27 @@ class _Opener:
         scene = self._bare(match)
         if "field" in self._description.labels:
             return replace(scene, labels=self._label_of_image(match))
-        if self._labels is None:
+        if not self._labels:
             return scene
-        path = self._labels.of(match)
+        labels = [self._labels_of(match, files, scene.grid) for files in self._labels]
+        if len(labels) == 1:
+            return replace(scene, labels=labels[0])
+        before, after = labels
+        return replace(scene, labels=PairLabels(before, after, len(self._description.classes or ())))
+
+    def _labels_of(self, match: Match, files: Companions, grid: GeoBox) -> Labels:
+        """The labels of a scene, or those of one of its dates."""
+        path = files.of(match)
         if path is None:
             raise DataError(
                 f"Scene {match.id} has no label file",
-                got=self._labels.pattern,
+                got=files.pattern,
                 expected=f"a file for {match.path}",
                 fix="Add it, or leave the image out of `files:`",
             )
         if "format" in self._description.labels:
-            return replace(scene, labels=self._annotations(path, match, scene.grid))
-        return replace(scene, labels=self._open_labels(path, scene.grid))
+            return self._annotations(path, match, grid)
+        return self._open_labels(path, grid)
 
     def images(self, match: Match) -> Sequence[Scene]:
         """The scene of a file of the first layer, or an image of each thing that its labels outline."""
@@ -196,7 +207,7 @@ class _Opener:
         each = said.pop("each", False)
         if not each:
             return [self.scene(match)]
-        path = self._labels.of(match) if self._labels is not None else None
+        path = self._labels[0].of(match) if len(self._labels) == 1 else None
         if path is None or path.suffix.casefold() not in _VECTORS or not set(said) <= {"files", "attribute", "layer"}:
             raise ConfigError(
                 "`each` cannot make images of these labels",

@@ -20,10 +20,16 @@ AUXILIARY_WEIGHT = 0.4
 
 
 class PyramidPooling(nn.Module):
-    """`[B, C, H, W]` -> `[B, 2 C, H, W]`: features, and their means over cells in a quarter of the channels each."""
+    """`[B, C, H, W]` -> `[B, 2 C, H, W]`: features, and their means over cells in a quarter of the channels each.
 
-    def __init__(self, width: int) -> None:
+    Args:
+        width: Channels C.
+        align_corners: How means are enlarged, as `torch.nn.functional.interpolate` has it.
+    """
+
+    def __init__(self, width: int, align_corners: bool = True) -> None:
         super().__init__()
+        self.align_corners = align_corners
         inner = width // len(CELLS)
         self.levels = nn.ModuleList(
             nn.Sequential(nn.AdaptiveAvgPool2d(cells), *_unit(width, inner, 1)) for cells in CELLS
@@ -32,7 +38,10 @@ class PyramidPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The features and what lies around them."""
         size = x.shape[-2:]
-        means = [functional.interpolate(level(x), size, mode="bilinear", align_corners=True) for level in self.levels]
+        aligned = self.align_corners
+        means = [
+            functional.interpolate(level(x), size, mode="bilinear", align_corners=aligned) for level in self.levels
+        ]
         return torch.cat([x, *means], 1)
 
 

@@ -17,6 +17,7 @@ from swath.simulate import moment, studies
 from swath.simulate.aerial import gid15, mass_buildings
 from swath.simulate.cloudsen12 import cloud_adapter
 from swath.simulate.drone import floodnet, floodnet_classification, floodnet_vqa
+from swath.simulate.fusu import fusu
 from swath.simulate.optical import SENSORS, observe, sensor_grid
 from swath.simulate.painting import paint
 from swath.simulate.rasters import write_raster
@@ -131,4 +132,5 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "imgconfound": studies.imgconfound,
     "imghet": studies.imghet,
     "eohet_rct": studies.eohet_rct,
+    "fusu": fusu,
 }

@@ -281,10 +281,14 @@ class NeuralTask(LightningModule, Task):
         """SHA-256 of the network's tensors, in the order of their names."""
         return tensors_hash(self.net.state_dict())
 
+    def parameter_groups(self) -> list[Any]:
+        """The trainable parameters as an optimiser takes them, perhaps in groups with rates of their own."""
+        return decay_groups(self.net, self.recipe.weight_decay, self.undecayed)
+
     def configure_optimizers(self) -> Any:
         """Optimiser and learning rate of the recipe, over the trainable parameters."""
         recipe = self.recipe
-        parameters = decay_groups(self.net, recipe.weight_decay, self.undecayed)
+        parameters = self.parameter_groups()
         optimizer: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(
