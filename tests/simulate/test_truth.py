@@ -286,3 +286,18 @@ def test_words_are_about_the_scene_after_what_happened(world, summer, after):
     assert now.areas["woods"] == pytest.approx(woods.intersection(frame).area, abs=20)
     fields = world.layer("parcels", bounds).union_all().difference(flood).difference(shapely.union_all(after.burned))
     assert now.areas["fields"] == pytest.approx(fields.intersection(frame).area, rel=0.01, abs=20)
+
+
+def test_floods_are_water_in_the_scene_graph(world, after):
+    x, y = shapely.union_all(after.flooded).representative_point().coords[0]
+    bounds = x - 250, y - 250, x + 250, y + 250
+    graph = language.scene_graph(world, bounds, after)
+    floods = graph.objects[graph.objects["attribute"] == "flood"]
+    assert (floods["kind"] == "water").all()
+    near = [shape for shape in after.flooded if shape.intersects(shapely.box(*bounds))]
+    assert floods.union_all().symmetric_difference(shapely.union_all(near)).area < 1e-6
+    shapes = graph.objects.geometry.to_numpy()
+    wet = [r for r in graph.relations if r.predicate == "near" and r.object in floods.index]
+    houses = graph.objects[graph.objects["kind"] == "building"]
+    expected = sum(int((shapely.distance(shapes[i], houses.geometry.to_numpy()) <= 25).sum()) for i in floods.index)
+    assert len(wet) == expected

@@ -196,9 +196,7 @@ def scene_graph(world: World, bounds: Bounds, moment: Moment, near: float = 25.0
             .assign(attribute=lambda f: f["building"])
         ),
         "road": lambda: world.layer("roads", bounds).assign(attribute=lambda f: f["highway"]),
-        "water": lambda: (
-            world.layer("natural", bounds).query("natural == 'water'").assign(attribute=lambda f: f["water"])
-        ),
+        "water": lambda: _waters(world, bounds, moment),
         "field": lambda: world.layer("parcels", bounds).assign(attribute=lambda f: f["crop"]),
         "ship": lambda: traffic.ships(world, moment.time, bounds).assign(attribute=lambda f: f["kind"]),
         "vehicle": lambda: traffic.vehicles(world, bounds, moment.time).assign(attribute=lambda f: f["kind"]),
@@ -231,6 +229,16 @@ def scene_graph(world: World, bounds: Bounds, moment: Moment, near: float = 25.0
         pairs = zip(mine[a], b, strict=True)
         relations += [Relation(int(i), predicate, int(j)) for i, j in pairs if kinds[j] == target and i != j]
     return SceneGraph(objects, tuple(sorted(relations, key=lambda r: (r.subject, r.object, r.predicate))))
+
+
+def _waters(world: World, bounds: Bounds, moment: Moment) -> gpd.GeoDataFrame:
+    """Water of the vector layer, and floods, whose index is -1."""
+    water = world.layer("natural", bounds).query("natural == 'water'").assign(attribute=lambda f: f["water"])
+    flood = _near(moment.flooded, shapely.box(*bounds))
+    if not flood:
+        return water
+    risen = gpd.GeoDataFrame({"attribute": "flood"}, geometry=flood, index=[-1] * len(flood), crs=water.crs)
+    return pd.concat([water, risen])
 
 
 def _relations(scene: Facts) -> list[Question]:
