@@ -39,6 +39,7 @@ from swath.tasks.recipe import Recipe
 from swath.tasks.scores import Score, Scores
 
 if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
     from torch import Tensor, nn
 
     from swath.data.scenes import Scene
@@ -138,7 +139,8 @@ class Classification(NeuralTask):
         data = self.seen(data)
         self.prepare(data)
         judged = self._judged(data, part)
-        told = {"system": judged.logits.argmax(1)} | self._rivals(data, judged, seed)
+        told = {"system": judged.logits.argmax(1)}
+        told |= {name: rival.predict(judged.features) for name, rival in self._rivals(data, seed).items()}
         return self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
 
     def summary(self, matrix: np.ndarray) -> dict[str, float]:
@@ -146,11 +148,10 @@ class Classification(NeuralTask):
         found = summary(matrix)
         return {name: found[name] for name in _METRICS}
 
-    def _rivals(self, data: Collection, judged: Judged, seed: int) -> dict[str, np.ndarray]:
-        """What the naive baselines, fitted on the training part, say of judged images."""
+    def _rivals(self, data: Collection, seed: int) -> dict[str, ClassifierMixin]:
+        """The naive baselines, fitted on the features of the training part; none where it is empty."""
         known = self._judged(data, "train", look=False)
-        rivals = pixel_classifiers(known.features, known.classes, seed) if len(known.classes) else {}
-        return {name: rival.predict(judged.features) for name, rival in rivals.items()}
+        return pixel_classifiers(known.features, known.classes, seed) if len(known.classes) else {}
 
     def _scores(
         self,

@@ -95,9 +95,13 @@ class RoofMaterials(TextClassification):
         told = {"system": np.where(allowed, judged.logits, -np.inf).argmax(1)}
         if table is not None:
             told["without the cities"] = judged.logits.argmax(1)
-        told |= self._rivals(data, judged, seed)
-        if table is not None:
-            told["majority of the city's"] = np.where(allowed, self._frequencies(data), -1).argmax(1)
+        counts = np.bincount(self._judged(data, "train", look=False).classes, minlength=len(self.classes))
+        for name, rival in self._rivals(data, seed).items():
+            told[name] = rival.predict(judged.features)
+            if table is not None and hasattr(rival, "predict_proba"):
+                chances = np.zeros(allowed.shape)
+                chances[:, rival.classes_] = rival.predict_proba(judged.features)
+                told[f"{name} of the city's"] = _likeliest(chances, allowed, counts)
         scores = self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
         if review is not None:
             write_review(self._contested(judged, scenes, where, allowed), review)
@@ -169,10 +173,6 @@ class RoofMaterials(TextClassification):
                 row[:] = own | np.array([name == UNKNOWN for name in names])
         return allowed
 
-    def _frequencies(self, data: Collection) -> np.ndarray:
-        """Number of training crops of each class `[K]`."""
-        return np.bincount(self._judged(data, "train", look=False).classes, minlength=len(self.classes))
-
     def _cases(
         self, frame: pd.DataFrame, breaks: np.ndarray, best: np.ndarray, where: Sequence[City | None], doubt: float
     ) -> pd.DataFrame:
@@ -240,6 +240,11 @@ def _city_of(scene: Placed, table: CityTable | None) -> City | None:
         return table.of(scene.place)
     middle = shapely.centroid(scene.outline)
     return table.of(scene.place, middle.x, middle.y)
+
+
+def _likeliest(chances: np.ndarray, allowed: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The likeliest allowed class `[N]`; of those that are as likely, the one with the largest count `[K]`."""
+    return np.where(allowed, chances + 1e-9 * counts / max(counts.sum(), 1), -1.0).argmax(1)
 
 
 def _chances(allowed: np.ndarray, table: CityTable | None) -> dict[str, float]:
