@@ -76,7 +76,6 @@ def test_duplicates_are_counted(root):
     ("name", "options", "error", "message"),
     [
         ("train/Straw/corrin-9.jpg", {}, DataError, "no class"),
-        ("test/Thatch/corrin-9.jpg", {}, DataError, "no part"),
         ("train/Thatch/corrin-9.jpg", {"mode": "L"}, SwathError, "corrin-9"),
         ("train/Thatch/corrin-9.txt", None, ReadError, "corrin-9"),
     ],
@@ -88,6 +87,16 @@ def test_what_is_wrong_with_a_folder(root, name, options, error, message):
         write(root, name, **options)
     with pytest.raises(error, match=message):
         read_roofnet(root)
+
+
+def test_other_folders_are_named_and_not_read(root):
+    assert "folders that are not read" not in read_roofnet(root).facts
+    write(root, "test/Thatch/corrin-9.jpg")
+    (root / "runs/first").mkdir(parents=True)
+    (root / "runs/first/task.json").write_text("{}")
+    found = read_roofnet(root)
+    assert len(found) == 8
+    assert found.facts["folders that are not read"] == ["runs", "test"]
 
 
 def test_what_is_missing(tmp_path, root):

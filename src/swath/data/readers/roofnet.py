@@ -37,15 +37,8 @@ UNKNOWN = "Unknown"
 #: The table of facts, and its column that names the file.
 TABLE, KEY = "roof_materials_augmented_all.csv", "filename"
 
-LAYOUT = Layout(
-    name="RoofNet",
-    layers={"image": Images(("{split}/{class}/{id}.*",), resolve("rgb"))},
-    classes=CLASSES,
-    named={name: name for name in CLASSES.names},
-    pictures=True,
-    parts={"train": "train", "val": "val"},
-    facts={"origin": "RoofNet (arXiv 2505.19358)", "licence": "v1 CC BY-NC 4.0, v3 CC BY 4.0: see what came with it"},
-)
+#: Folders of the published parts.
+_PARTS = ("train", "val")
 
 
 def read_roofnet(root: str | Path, split: Literal["city", "published"] = "city", seed: int = 0) -> Collection:
@@ -59,13 +52,13 @@ def read_roofnet(root: str | Path, split: Literal["city", "published"] = "city",
 
     Raises:
         ReadError: If the layout is not there, or a file is missing or damaged.
-        DataError: If a folder is of no class or part, a file is not 8-bit RGB, or there are fewer than three cities.
+        DataError: If a folder is of no class, a file is not 8-bit RGB, or there are fewer than three cities.
         ConfigError: If there is no such split.
     """
     if split not in ("city", "published"):
         raise ConfigError("RoofNet has no such split", got=split, expected="city or published")
     root = Path(root)
-    found = LAYOUT.read(root)
+    found = _read(root)
     table = _table(root / TABLE)
     scenes = [placed_roof(scene, table.get(Path(file_of(scene)).name)) for scene in found]
     facts = {"duplicates": _duplicates(found)}
@@ -76,6 +69,28 @@ def read_roofnet(root: str | Path, split: Literal["city", "published"] = "city",
     if len(cities) < 3:
         raise DataError(f"{root} holds too few cities to hold some out", got=len(cities), expected="3 or more")
     return split_by_group(found.with_scenes(scenes, **facts), seed=seed)
+
+
+def _read(root: Path) -> Collection:
+    """The crops of both published parts; other folders are named, not read."""
+    parts = {part: _layout(part).read(root) for part in _PARTS if (root / part).is_dir()}
+    if not parts:
+        raise ReadError(f"{root} does not exist, or holds no RoofNet", expected="folders `train` and `val`")
+    scenes = [replace(s, id=f"{part}/{s.id}", part=part) for part, found in parts.items() for s in found]
+    others = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name not in _PARTS)
+    facts = {**next(iter(parts.values())).facts, **({"folders that are not read": others} if others else {})}
+    return Collection(tuple(scenes), CLASSES, "RoofNet", facts)
+
+
+def _layout(part: str) -> Layout:
+    return Layout(
+        name="RoofNet",
+        layers={"image": Images((f"{part}/{{class}}/{{id}}.*",), resolve("rgb"))},
+        classes=CLASSES,
+        named={name: name for name in CLASSES.names},
+        pictures=True,
+        facts={"origin": "RoofNet (arXiv 2505.19358)", "licence": "v1 CC BY-NC 4.0, v3 CC BY 4.0; see your copy"},
+    )
 
 
 def _table(path: Path) -> dict[str, dict[str, object]]:
