@@ -19,14 +19,13 @@ from swath.causal.cluster_study import calibration
 from swath.causal.effect_clusters import ClusterOptions, EffectClusters, Scale
 from swath.causal.effect_fits import Learner, Model, Plan, fit_effects, held_out, held_out_scores, unseen_effects
 from swath.causal.effect_learners import LEARNERS, of_state, state_of
-from swath.causal.estimators import clustered_mean
 from swath.causal.fitted_clusters import Rivals, with_own_images
 from swath.causal.folds import FoldFits, reshuffled_folds, rests
-from swath.causal.land_cover import explain, land_cover_shares
 from swath.causal.maps import units_or_scenes
+from swath.causal.ranking_study import land_cover_study, ranking_study
 from swath.causal.representations import Representation, random_features
 from swath.causal.standard import Standard
-from swath.causal.targeting import Rate, curve_band, policies, rates
+from swath.causal.targeting import curve_band, rates
 from swath.causal.units import Units, read_units
 from swath.data.raster import open_raster
 from swath.data.sources import Source
@@ -129,8 +128,8 @@ class EffectRanking(Task):
     ) -> Run:
         """Fit to the rest of each fold of images, and weigh the effects that are told of images never seen.
 
-        The run holds `units.csv`, a row for each unit, `study.json`: average and rank-weighted effects, calibration, what
-        rules of whom to treat would gain, and all that as `study.png`; with `choices` also `choices.csv` and
+        The run holds `units.csv`, a row for each unit, `study.json`: average and rank-weighted effects, calibration,
+        and what rules of whom to treat would gain, all that as `study.png`; with `choices` also `choices.csv` and
         `factors.csv`.
 
         Args:
@@ -165,30 +164,9 @@ class EffectRanking(Task):
         ]
         self.learned_models = _Learned(standard, representation, fits, rivals, height)
         told, scores = unseen_effects(fits, self._seen(units), columns), held_out_scores(units, columns, fold_of)
-        found = {
-            "units": len(units),
-            "images": len(units.keys),
-            "dropped": units.dropped,
-            "level": level,
-            "average_effect": astuple(clustered_mean(scores, units.image_of, level))[:4],
-            "rates": _plain(rates(scores, told.priority, units.image_of, draws, level, seed)),
-            "baselines": {
-                name: _plain(rates(scores, rival.priority, units.image_of, draws, level, seed))
-                for name, rival in self._rivals(units).items()
-            },
-            "calibration": _or_none(calibration(scores, told.effect, units.image_of, level)),
-            "policies": {
-                rule: astuple(gain)[:4]
-                for rule, gain in policies(scores, told.effect, told.priority, units.image_of, level).items()
-            },
-        }
+        found = {"level": level} | ranking_study(units, told, scores, self._rivals(units), draws, level, seed)
         if landcover is not None:
-            shares = land_cover_shares(open_raster(landcover), units.lon, units.lat, square)
-            found["land_cover"] = {
-                "compared with": str(shares.columns[0]),
-                "predicted effects": explain(told.effect, shares, units.image_of).plain(),
-                "doubly robust scores": explain(scores, shares, units.image_of).plain(),
-            }
+            found |= {"land_cover": land_cover_study(units, told, scores, open_raster(landcover), square)}
         table = (
             every_choice(units, analysis.plan(standard), fold_of[:1], min(draws, 100), level, seed) if choices else None
         )
@@ -385,14 +363,6 @@ def _check(draws: int, level: float) -> None:
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
-def _plain(found: Mapping[str, Rate]) -> dict[str, dict[str, float]]:
-    return {name: rate.plain() for name, rate in found.items()}
-
-
-def _or_none(estimate: Any) -> list[float] | None:
-    return None if estimate is None else list(astuple(estimate)[:4])
 
 
 def _of_images(images: np.ndarray, covariates: int) -> Units:
