@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import shapely
@@ -12,8 +11,6 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
 from swath.causal.chips import utm_zone
-from swath.causal.units import Units, read_units
-from swath.data.raster import open_raster
 from swath.data.sources import Source
 from swath.data.warped import on_grid
 from swath.errors import BandError, ConfigError, DataError
@@ -23,13 +20,6 @@ from swath.geo.windows import Window
 
 #: Least share of a chip that must be valid, as of the chips of a study.
 _LEAST_VALID = 0.5
-
-
-def units_or_scenes(words: Sequence[str], crs: str | None = None) -> Units | list[Source]:
-    """Units that one YAML describes, or a scene for each word, in the order of the frames."""
-    if len(words) == 1 and Path(words[0]).suffix.casefold() in (".yaml", ".yml"):
-        return read_units(words[0])
-    return [open_raster(word, crs=crs) for word in words]
 
 
 class ChipGrid:

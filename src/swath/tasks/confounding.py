@@ -31,7 +31,7 @@ from swath.tasks.confounding_picture import draw_study
 from swath.tasks.effect_products import write_unit_table
 from swath.tasks.run import Run
 from swath.tasks.scores import Score, Scores
-from swath.tasks.task import Task
+from swath.tasks.study_task import StudyTask
 from swath.tasks.weights import load_into, load_state, save_state
 
 #: Files of a run beside those of every run.
@@ -66,7 +66,7 @@ class _Learned:
     share: float
 
 
-class Confounding(Task):
+class Confounding(StudyTask):
     """Adjust an observational study for what images show.
 
     Args:
@@ -95,10 +95,6 @@ class Confounding(Task):
         self.encoder, self.width, self.training = encoder, width, training
         self.learned_models: _Learned | None = None
         self.net, self.bands = None, {}
-
-    def open_data(self, path: str) -> Units:
-        """Units that a YAML describes; see `swath.causal.units.read_units`."""
-        return read_units(path)
 
     def open_source(self, words: Sequence[str], crs: str | None = None) -> Units:
         """Units that a YAML describes."""

@@ -19,8 +19,7 @@ from swath.causal.cluster_tables import image_table, study_table, unit_scores
 from swath.causal.effect_clusters import ClusterOptions, EffectClusters, Scale
 from swath.causal.fitted_clusters import Fitted, Rivals, with_own_images
 from swath.causal.folds import reshuffled_folds
-from swath.causal.maps import units_or_scenes
-from swath.causal.units import Units, read_units
+from swath.causal.units import Units
 from swath.data.sources import Source
 from swath.errors import ConfigError, DataError, RunError
 from swath.files import write_text
@@ -29,7 +28,7 @@ from swath.metrics.bootstrap import percentile_interval
 from swath.tasks.effect_products import write_image_table, write_scene_map
 from swath.tasks.run import Run
 from swath.tasks.scores import Score, Scores
-from swath.tasks.task import Task
+from swath.tasks.study_task import StudyTask
 from swath.tasks.weights import load_into, load_state, save_state
 
 #: Files of a run beside those of every run.
@@ -37,7 +36,7 @@ _WEIGHTS, _KEYS = "weights.safetensors", "keys.json"
 _STUDY, _IMAGES, _PICTURE = "study.json", "images.csv", "study.png"
 
 
-class EffectClustering(Task):
+class EffectClustering(StudyTask):
     """Fit image effect clusters to a randomised trial.
 
     Args:
@@ -69,14 +68,6 @@ class EffectClustering(Task):
         self.folds, self.reshuffles, self.orthogonalise = folds, reshuffles, orthogonalise
         self.fitted: Fitted | None = None
         self.net, self.bands = None, {}
-
-    def open_data(self, path: str) -> Units:
-        """Units that a YAML describes; see `swath.causal.units.read_units`."""
-        return read_units(path)
-
-    def open_source(self, words: Sequence[str], crs: str | None = None) -> Units | list[Source]:
-        """Units that a YAML describes, or a scene for each frame of the images, in order."""
-        return units_or_scenes(words, crs)
 
     def fit(self, data: Units, run: Path, *, seed: int = 0, draws: int = 50, level: float = 0.9) -> Run:
         """Fit to the rest of each fold of images, and tell of each image by the fits that never saw it.

@@ -21,12 +21,11 @@ from swath.causal.effect_fits import Learner, Model, Plan, fit_effects, held_out
 from swath.causal.effect_learners import LEARNERS, of_state, state_of
 from swath.causal.fitted_clusters import Rivals, with_own_images
 from swath.causal.folds import FoldFits, reshuffled_folds, rests
-from swath.causal.maps import units_or_scenes
 from swath.causal.ranking_study import land_cover_study, ranking_study
 from swath.causal.representations import Representation, random_features
 from swath.causal.standard import Standard
 from swath.causal.targeting import curve_band, rates
-from swath.causal.units import Units, read_units
+from swath.causal.units import Units
 from swath.data.raster import open_raster
 from swath.data.sources import Source
 from swath.errors import ConfigError, DataError, RunError
@@ -35,7 +34,7 @@ from swath.geo.stac import sha256
 from swath.tasks.effect_products import write_scene_map, write_unit_table
 from swath.tasks.run import Run
 from swath.tasks.scores import Score, Scores
-from swath.tasks.task import Task
+from swath.tasks.study_task import StudyTask
 from swath.tasks.weights import load_into, load_state, save_state
 
 #: Files of a run beside those of every run.
@@ -88,7 +87,7 @@ class _Learned:
     size: int
 
 
-class EffectRanking(Task):
+class EffectRanking(StudyTask):
     """Learn effects of a randomised trial from image sequences, and tell what ranking by them is worth.
 
     Args:
@@ -105,14 +104,6 @@ class EffectRanking(Task):
         self.analysis = analysis
         self.learned_models: _Learned | None = None
         self.net, self.bands = None, {}
-
-    def open_data(self, path: str) -> Units:
-        """Units that a YAML describes; see `swath.causal.units.read_units`."""
-        return read_units(path)
-
-    def open_source(self, words: Sequence[str], crs: str | None = None) -> Units | list[Source]:
-        """Units that a YAML describes, or a scene for each frame of the images, in order."""
-        return units_or_scenes(words, crs)
 
     def fit(
         self,
