@@ -74,7 +74,14 @@ class GasNetwork(Segmentation):
         return data.with_scenes([self._product(scene) for scene in data])
 
     def score(
-        self, data: Collection, part: str = "test", *, seed: int = 0, level: float = 0.95, resamples: int = 1000
+        self,
+        data: Collection,
+        part: str = "test",
+        *,
+        seed: int = 0,
+        level: float = 0.95,
+        resamples: int = 1000,
+        threads: int = 2,
     ) -> Scores:
         """Score masks of pixels of a part, beside pixel classifiers of the same four bands; see `Segmentation.score`.
 
@@ -84,8 +91,9 @@ class GasNetwork(Segmentation):
             seed: Of the bootstrap and of the random forest.
             level: Of the intervals.
             resamples: Draws of the bootstrap, over scenes, or over tiles where there are few.
+            threads: Threads that read patches.
         """
-        return super().score(self.seen(data), part, seed=seed, level=level, resamples=resamples)
+        return super().score(self.seen(data), part, seed=seed, level=level, resamples=resamples, threads=threads)
 
     def predict(  # type: ignore[override]
         self,
@@ -125,7 +133,8 @@ class GasNetwork(Segmentation):
         output = Path(output)
         if output.suffix.casefold() not in (".tif", ".tiff") or set(products) - set(PRODUCTS):
             raise ConfigError("A gas map cannot be written so", got=output.name, expected="a .tif")
-        product = GasProduct(cube_of(source), self.mapper)
+        cube = cube_of(source)
+        product = GasProduct(cube, self.mapper)
         # A class map beside the output, so that a run goes on after a kill; it goes away in the end.
         seen = output.with_name(f".{output.stem}-seen.tif")
         (path,) = super().predict(
@@ -140,12 +149,10 @@ class GasNetwork(Segmentation):
                 leftover.unlink()
         told = {
             "system": getattr(self, "system", {}).get("id"), "weights": self.weights_hash(),
-            "inputs": {"cube": product.name}, "fewest pixels": fewest_pixels,
+            "inputs": {"cube": cube.name}, "fewest pixels": fewest_pixels,
             **{name: str(value) for name, value in asdict(self.mapper).items()}, **(provenance or {}),
         }  # fmt: skip
-        return write_products(
-            product.cube, product.enhancement, mask, output, "ppm m", products, told, pixel_size=pixel_size
-        )
+        return write_products(cube, product.enhancement, mask, output, "ppm m", products, told, pixel_size=pixel_size)
 
     def learned(self, run: Path) -> dict[str, Any]:
         """The weights, and the table of the absorption, where the user gave one."""
@@ -179,7 +186,7 @@ class TrainedGasNetwork(GasNetwork):
     def __init__(self, mapper: Mapper, factors: str) -> None:
         super().__init__(TrainedLinkNet(), mapper, factors, Recipe(batch=2))
 
-    def fit(self, data: Collection, run: Path) -> Any:
+    def fit(self, data: Collection, run: Path) -> Any:  # type: ignore[override]
         """Refuse: there is nothing to train.
 
         Raises:
