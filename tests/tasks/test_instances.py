@@ -105,6 +105,23 @@ def test_things_below_the_least_score_are_left_out(tmp_path):
         task(suppression="soft")
 
 
+def test_things_on_other_ground_are_left_out(tmp_path):
+    scene, truth = squares(tmp_path)
+    # a coarser map in another CRS: code 1 on the left, 0 in the middle, no data on the right
+    codes = np.ones((1, 90, 110), np.uint8)
+    ground = truth.to_crs("EPSG:3035").total_bounds
+    place = tiny.grid(90, 110, "EPSG:3035", 1.0, ground[0] - 8, ground[3] + 8)
+    middle = truth.to_crs("EPSG:3035").geometry[1].centroid.x - ground[0] + 8
+    codes[:, :, int(middle) - 5 :] = 0
+    codes[:, :, 75:] = 255
+    path = tiny.write_raster(tmp_path / "ground.tif", codes, place, nodata=255)
+    (written,) = task().predict(scene, tmp_path / "found.gpkg", tile=64, tile_overlap=0.5, within=path)
+    found = gpd.read_file(written).to_crs("EPSG:3035")
+    left = [row.geometry.centroid.x - ground[0] + 8 < middle - 5 for row in truth.to_crs("EPSG:3035").itertuples()]
+    assert 0 < sum(left) < 5
+    assert len(found) == sum(left)
+
+
 def test_a_perfect_answer_scores_one_beside_its_baselines(tmp_path):
     data = discs.collection(train=4, val=0, test=3)
     scores = task().score(data, resamples=50)

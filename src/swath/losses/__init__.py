@@ -25,6 +25,7 @@ _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "ce": cross_entropy,
     "smooth_ce": partial(cross_entropy, smoothing=0.1),
     "focal": focal,
+    "normalised_focal": partial(focal, normalised=True),
     "dice": partial(tversky, alpha=0.5, beta=0.5),
     "jaccard": partial(tversky, alpha=1.0, beta=1.0),
     "foreground_jaccard": foreground_jaccard,
@@ -34,7 +35,7 @@ _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "unetpp": half_cross_entropy_and_dice,
 }
 #: Losses that weigh classes; the others average over classes already.
-_WEIGHING = {"ce", "smooth_ce", "focal"}
+_WEIGHING = {"ce", "smooth_ce", "focal", "normalised_focal"}
 
 
 class Loss(nn.Module):

@@ -27,13 +27,30 @@ def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None,
     return functional.cross_entropy(logits, target, weights, ignore_index=_IGNORE, label_smoothing=smoothing)
 
 
-def focal(logits: Tensor, target: Tensor, gamma: float = 2.0, weights: Tensor | None = None) -> Tensor:
-    """Mean of `-(1 - p)^gamma log p` of the true class, times its weight (Lin et al. 2017, eq. 4)."""
+def focal(
+    logits: Tensor,
+    target: Tensor,
+    gamma: float = 2.0,
+    weights: Tensor | None = None,
+    normalised: bool = False,
+) -> Tensor:
+    """Mean of `-(1 - p)^gamma log p` of the true class, times its weight (Lin et al. 2017, eq. 4).
+
+    Args:
+        logits: See the module.
+        target: See the module.
+        gamma: Of the factor that weighs pixels down of which the network is sure.
+        weights: Weight of each class, `[K]`.
+        normalised: Whether the mean is weighted by that factor, instead of over all pixels alike.
+    """
     counted = target != _IGNORE
     log_p = logits.log_softmax(1).gather(1, target.clamp(min=0)[:, None])[:, 0]
-    loss = -((1 - log_p.exp()) ** gamma) * log_p
+    factor = (1 - log_p.exp()) ** gamma
+    loss = -factor * log_p
     if weights is not None:
         loss = loss * weights[target.clamp(min=0)]
+    if normalised:
+        return (loss * counted).sum() / (factor * counted).sum().clamp(min=1e-7)
     return (loss * counted).sum() / counted.sum().clamp(min=1)
 
 

@@ -57,6 +57,7 @@ def apply(
     overlap: float = 0.25,
     batch: int = 2,
     blend: Blend = "cosine",
+    even: bool = False,
     precision: Literal["fp32", "auto", "bf16"] = "fp32",
     device: str = "cpu",
     threads: int = 2,
@@ -79,6 +80,7 @@ def apply(
         overlap: Share of a tile that neighbours have in common, 0 to below 1.
         batch: Tiles that run together; few are fastest on a CPU.
         blend: See `Plan`.
+        even: See `Plan`.
         precision: `fp32` is exact; `bf16` is what it says; `auto` takes bf16 where the hardware has it and a sample of
             tiles agrees with fp32.
         device: Where the model stands.
@@ -102,7 +104,7 @@ def apply(
             got=f"{len(outputs)} outputs, overlap {overlap}, engine {engine}, scheduler {scheduler}",
             expected="an output, an overlap from 0 to below 1, and a scheduler for the engine dask only",
         )
-    plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch, blend)
+    plan = Plan(shape_of(scene.grid), tile, min(round(overlap * tile), tile - 1), batch, blend, even)
     report = Report(tiles=len(plan.tiling))
     model, chosen, report.agreement = choose_precision(model, scene, plan, precision, device)
     work = {

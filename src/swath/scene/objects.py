@@ -20,7 +20,7 @@ from swath.data.loader import Batches, Skipped
 from swath.data.scenes import Collection
 from swath.geo.cog import BLOCK, describe_bands, write_cog
 from swath.geo.grids import coordinates, shape_of
-from swath.geo.masks import picture_grid
+from swath.geo.masks import masks_of, picture_grid
 from swath.geo.stac import write_item
 from swath.geo.tiling import Tiling
 from swath.geo.vectors import burn, write_vectors
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from swath.data.scenes import Scene
+    from swath.data.sources import Source
 
 #: A batch (see `docs/design.md`, contract 3) to shapes in pixels of the tile, scores and class indices, for each tile.
 Finder = Callable[[Mapping[str, Any]], Sequence[tuple[Sequence[shapely.Geometry], Sequence[float], Sequence[int]]]]
@@ -157,19 +158,41 @@ def seek_objects(
     return Sighting(merged, plan, name, tuple(batches.skipped))
 
 
+def lying_on(sighting: Sighting, scene: Scene, ground: Source, share: float = 0.5) -> Sighting:
+    """Only those things of which at least a share of the pixels lies where a raster is valid and not 0.
+
+    Args:
+        sighting: What was found.
+        scene: Where.
+        ground: One band, for example a map of classes whose background is 0, in any CRS and resolution.
+        share: Least share of pixels of the raster; a thing without any is left out.
+
+    Raises:
+        GridError: If one of both has no CRS and the other has.
+        SwathError: As the source raises it.
+    """
+    placed = _placed(sighting.objects, scene)
+    kept = []
+    crs = None if scene.grid.crs is None else scene.grid.crs.proj
+    for place, window, mask in masks_of(placed, crs, ground.grid):
+        values, valid = ground.read(window)
+        if ((values[0] != 0) & valid)[mask].mean() >= share:
+            kept.append(place)
+    return replace(sighting, objects=sighting.objects.take(np.array(kept, np.int64)))
+
+
 def write_objects(
     sighting: Sighting, scene: Scene, output: Path, classes: Classes, provenance: Mapping[str, Any] | None = None
 ) -> Path:
     """Write what was found, with class, score and a STAC item; see `find_objects`."""
     merged = sighting.objects
-    placed = shapely.transform(merged.shapes, lambda xy: np.column_stack(coordinates(scene.grid, xy[:, 1], xy[:, 0])))
     frame = gpd.GeoDataFrame(
         {
             "code": np.array(classes.codes, np.int64)[merged.classes],
             "class": np.array(classes.names, object)[merged.classes],
             "score": merged.scores,
         },
-        geometry=placed,
+        geometry=_placed(merged, scene),
         crs=None if scene.grid.crs is None else scene.grid.crs.proj,
     )
     write_vectors(frame, output)
@@ -281,6 +304,11 @@ def _on_scene(
         moved, np.asarray(scores, float), np.asarray(kinds, np.int64), np.full(len(shapes), number, np.int64)
     )
     return found.take(np.flatnonzero(valid[rows, cols]))
+
+
+def _placed(objects: Objects, scene: Scene) -> np.ndarray:
+    """Shapes in the coordinates of the scene."""
+    return shapely.transform(objects.shapes, lambda xy: np.column_stack(coordinates(scene.grid, xy[:, 1], xy[:, 0])))
 
 
 def _describe(

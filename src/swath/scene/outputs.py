@@ -80,6 +80,19 @@ def uncertainty(path: Path) -> RasterOutput:
     return RasterOutput(path, ("uncertainty",), np.dtype(np.uint8), 255, encode, unit="%", overviews="average")
 
 
+def confidence(path: Path, classes: Classes, name: str) -> RasterOutput:
+    """The probability of one class as 1 to 255 in 8 bit, cut off; 0 where nothing is known.
+
+    Source: the product of OAM-TCD (arXiv 2407.11743), whose 0 stands for no data and for less than 1/255 alike.
+    """
+    index = classes.names.index(name)
+
+    def encode(scores: np.ndarray) -> np.ndarray:
+        return np.clip(np.floor(255 * scores[index : index + 1]), 1, 255).astype(np.uint8)
+
+    return RasterOutput(path, (name,), np.dtype(np.uint8), 0, encode, unit="1/255", overviews="average")
+
+
 def values(path: Path, names: Sequence[str], unit: str) -> RasterOutput:
     """The scores as they are, float32, for regressions."""
     return RasterOutput(

@@ -25,7 +25,7 @@ from swath.geo.vectors import polygonize, write_vectors
 from swath.geo.windows import whole
 from swath.metrics.bootstrap import percentile_interval
 from swath.metrics.counting import count_scores
-from swath.scene.plan import Plan
+from swath.scene.plan import Blend, Plan
 from swath.scene.stream import finished_rows
 from swath.tasks.pixels import covered, pixel_features
 from swath.tasks.ridges import FILTERS, Ridge, fit_ridge
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from swath.data.sources import Source
 
 #: What `predict` can write.
-Product = Literal["classes", "probabilities", "uncertainty", "vectors", "things", "count"]
+Product = Literal["classes", "probabilities", "uncertainty", "confidence", "vectors", "things", "count"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)
 #: Connected pixels fewer than this are specks, not things.
 LEAST = 30
@@ -166,6 +166,8 @@ class CountedSegmentation(Segmentation):
         products: Sequence[Product] = ("classes",),
         tile: int | None = None,
         overlap: float = 0.25,
+        blend: Blend = "cosine",
+        even: bool = False,
         batch: int | None = None,
         precision: Literal["fp32", "auto", "bf16"] = "fp32",
         device: str = "cpu",
@@ -185,8 +187,8 @@ class CountedSegmentation(Segmentation):
         scene = self.sized(select_layers(as_scene(source, self.bands), self.bands, self.series))
         maps = list(dict.fromkeys(["classes", *(name for name in products if name in MAPS)]))
         paths = super().predict(
-            scene, output, products=maps, tile=tile, overlap=overlap, batch=batch, precision=precision,
-            device=device, on_error=on_error, engine=engine, scheduler=scheduler, provenance=provenance,
+            scene, output, products=maps, tile=tile, overlap=overlap, blend=blend, even=even, batch=batch,
+            precision=precision, device=device, on_error=on_error, engine=engine, scheduler=scheduler, provenance=provenance,
             progress=progress,
         )  # fmt: skip
         written: dict[str, Path] = dict(zip(maps, paths, strict=True))

@@ -11,7 +11,8 @@ import torch
 
 from swath.data.instances import Instances, lay, read_instances
 from swath.data.loader import Batches
-from swath.data.selection import as_scene, select_bands, select_layers
+from swath.data.raster import open_raster
+from swath.data.selection import as_scene
 from swath.data.warped import on_grid
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import shape_of
@@ -19,7 +20,7 @@ from swath.geo.masks import crop, mask_outline, picture_grid
 from swath.geo.tables import write_count
 from swath.geo.windows import whole
 from swath.metrics.instances import mask_iou, mask_nms, matrix_nms
-from swath.scene.objects import Merger, Sighting, seek_objects, write_numbers, write_objects
+from swath.scene.objects import Merger, Sighting, lying_on, seek_objects, write_numbers, write_objects
 from swath.scene.stream import move
 from swath.sensors.bands import Bands
 from swath.tasks.feed import cover
@@ -157,7 +158,7 @@ class InstanceSegmentation(NeuralTask):
         Raises:
             DataError: If the part holds no thing, the training part none to learn from, or the legends differ.
         """
-        data = select_bands(data, self.bands)
+        data = self.seen(data)
         self.prepare(data)
         self.eval()
         threshold = learn_threshold(self._lessons(data, seed), _rgb(self.bands["image"]))
@@ -200,6 +201,7 @@ class InstanceSegmentation(NeuralTask):
         *,
         products: Sequence[Product] = ("objects",),
         least_score: float | None = None,
+        within: Path | None = None,
         tile: int | None = None,
         tile_overlap: float = 0.25,
         batch: int = 2,
@@ -215,6 +217,7 @@ class InstanceSegmentation(NeuralTask):
             products: `objects`; `numbers`: a raster beside it, of the row of each thing from 1; `count`: a table of
                 one row beside it.
             least_score: Things below it are left out; None takes what the task counts.
+            within: A map of classes; things that lie for the most part on its code 0, or beyond it, are left out.
             tile: Edge of a tile in pixels; by default the recipe's patch, at least 256.
             tile_overlap: Share of a tile that neighbours have in common; things larger than that are joined.
             batch: Tiles that run together.
@@ -232,15 +235,18 @@ class InstanceSegmentation(NeuralTask):
         output = Path(output)
         if strange := [name for name in products if name not in PRODUCTS]:
             raise ConfigError(f"There is no product '{strange[0]}'", expected=", ".join(PRODUCTS))
-        scene = select_layers(as_scene(source, self.bands), self.bands)
+        scene = self.seen_scene(as_scene(source, self.bands))
         self.eval().to(device)
         least = self.counted if least_score is None else least_score
         sighting = self.sighting(scene, tile, tile_overlap, batch=batch, on_error=on_error, least_score=least)
+        if within is not None:
+            sighting = lying_on(sighting, scene, open_raster(within))
         system = getattr(self, "system", {})
         told = {
             "system": system.get("id"),
             "weights": self.weights_hash(),
             "least_score": least,
+            **({} if within is None else {"within": str(within)}),
             **(provenance or {}),
         }
         write = {

@@ -10,7 +10,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,7 +23,8 @@ from rich.console import Console
 from swath.data.augment import Augment
 from swath.data.leaks import check_leaks
 from swath.data.loader import Batches
-from swath.data.selection import select_bands
+from swath.data.resampled import at_pixel_size, without_blank
+from swath.data.selection import select_layers
 from swath.data.series import SeriesInput
 from swath.data.statistics import band_statistics, series_statistics
 from swath.errors import RunError, SwathError, WriteError
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from swath.data.samplers import Places, Sampler
-    from swath.data.scenes import Collection
+    from swath.data.scenes import Collection, Scene
 
 _console = Console(stderr=True)
 #: What a disk says that is full, or that one may not write to.
@@ -79,6 +80,10 @@ class NeuralTask(LightningModule, Task):
     monitor: str
     #: Whether it learns from things that are told apart (see `Batches`).
     instances: ClassVar[bool] = False
+    #: Edge in metres of the pixels that it learned at; scenes with others are resampled. None takes them as they are.
+    pixel_size: float | None = None
+    #: Whether windows that are all black or all white are left out.
+    skip_blank: bool = False
     net: nn.Module
     #: Which parts of the network are trained, where not all are; see `train_only`.
     trained_parts: TrainedParts | None = None
@@ -146,8 +151,15 @@ class NeuralTask(LightningModule, Task):
         return {} if self.trained_parts is None else {f"net.{k}": v for k, v in self.trained_parts.frozen().items()}
 
     def seen(self, data: Collection) -> Collection:
-        """What the network sees of data: the bands and series that it takes."""
-        return select_bands(data, self.bands, self.series)
+        """What the network sees of data; see `seen_scene`."""
+        return replace(data, scenes=tuple(self.seen_scene(scene) for scene in data))
+
+    def seen_scene(self, scene: Scene) -> Scene:
+        """What the network sees of a scene: the bands and series that it takes, at its pixel size."""
+        scene = select_layers(scene, self.bands, self.series)
+        if self.pixel_size is not None:
+            scene = at_pixel_size(scene, self.pixel_size)
+        return without_blank(scene) if self.skip_blank else scene
 
     @abstractmethod
     def prepare(self, data: Collection) -> None:

@@ -11,16 +11,17 @@ import numpy as np
 import torch
 
 from swath.data.classes import IGNORE, Classes
-from swath.data.selection import as_scene, select_layers
+from swath.data.selection import as_scene
 from swath.errors import ConfigError, DataError
 from swath.geo.grids import window_grid
 from swath.losses import Loss
 from swath.metrics.confusion import Confusion, summary
 from swath.scene import outputs
 from swath.scene.apply import apply
+from swath.scene.plan import Blend
 from swath.scene.vectors import outline_map
 from swath.sensors.bands import Bands
-from swath.tasks.baselines import pixel_classifiers
+from swath.tasks.baselines import Classifiers, pixel_classifiers
 from swath.tasks.feed import cover
 from swath.tasks.neural import NeuralTask
 from swath.tasks.normalise import Normalisation
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 #: of each pixel `[H, W]`; 0 elsewhere.
 Rival = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: What `predict` can write.
-Product = Literal["classes", "probabilities", "uncertainty", "vectors"]
+Product = Literal["classes", "probabilities", "uncertainty", "confidence", "vectors"]
 PRODUCTS: tuple[Product, ...] = get_args(Product)
 #: Scenes below which the bootstrap draws tiles instead.
 _SCENES_TO_DRAW = 8
@@ -61,6 +62,7 @@ class Segmentation(NeuralTask):
         stride: Height and width that the network takes are multiples of this; other inputs are padded.
         target: Name of the class of most interest, whose own scores are given too; see `swath.tasks.tally`.
         series: What the network takes of each time series.
+        classifiers: Fits the baselines on values and classes of training pixels, see `swath.tasks.baselines`.
     """
 
     kind: ClassVar[str] = "segmentation"
@@ -78,10 +80,12 @@ class Segmentation(NeuralTask):
         stride: int = 1,
         target: str | None = None,
         series: Mapping[str, SeriesInput] | None = None,
+        classifiers: Classifiers = pixel_classifiers,
     ) -> None:
         super().__init__(net, bands=bands, recipe=recipe, normalisation=normalisation, series=series)
         self.classes = classes
         self.target = target
+        self._classifiers = classifiers
         self.stride = stride
         self._confusion = Confusion(len(classes))
 
@@ -187,7 +191,7 @@ class Segmentation(NeuralTask):
 
     def rivals(self, data: Collection, threads: int, seed: int) -> dict[str, Rival]:
         """Naive baselines that learned from the training part of `data`, by name."""
-        learned = pixel_classifiers(*labelled_pixels(data, "train", self.recipe.patch, threads, seed), seed)
+        learned = self._classifiers(*labelled_pixels(data, "train", self.recipe.patch, threads, seed), seed)
         return {name: partial(_pixel_by_pixel, estimator) for name, estimator in learned.items()}
 
     def predict(
@@ -198,6 +202,8 @@ class Segmentation(NeuralTask):
         products: Sequence[Product] = ("classes",),
         tile: int | None = None,
         overlap: float = 0.25,
+        blend: Blend = "cosine",
+        even: bool = False,
         batch: int | None = None,
         precision: Literal["fp32", "auto", "bf16"] = "fp32",
         device: str = "cpu",
@@ -212,9 +218,12 @@ class Segmentation(NeuralTask):
         Args:
             source: A scene, a source for a task of one layer, or the path of a raster with the task's bands in order.
             output: The class map; other products stand beside it, with their name added.
-            products: Any of `classes`, `probabilities`, `uncertainty`, `vectors`.
+            products: Any of `classes`, `probabilities`, `uncertainty`, `vectors`; for a class of most interest also
+                `confidence`, 1 to 255, and 0 where nothing is known.
             tile: Edge of a tile in pixels; by default the recipe's patch, at least 256.
             overlap: Share of a tile that neighbours have in common.
+            blend: How overlaps are joined: faded (`cosine`, `linear`), or `crop`ped in their middle.
+            even: Whether tiles are spread evenly over the scene instead of at their stride.
             batch: Tiles that run together; by default 2 on a CPU and 16 elsewhere.
             precision: `auto` takes bf16 where the processor has it and a sample of tiles agrees with fp32.
             device: Where the network runs: `cpu`, `cuda`, `cuda:1`, ...
@@ -234,13 +243,16 @@ class Segmentation(NeuralTask):
         output = Path(output)
         if strange := [name for name in products if name not in PRODUCTS]:
             raise ConfigError(f"There is no product '{strange[0]}'", expected=", ".join(PRODUCTS))
-        scene = select_layers(as_scene(source, self.bands), self.bands, self.series)
+        if "confidence" in products and self.target is None:
+            raise ConfigError("The task has no class of most interest that it could be confident of")
+        scene = self.seen_scene(as_scene(source, self.bands))
         tile = tile or max(self.recipe.patch, 256)
         beside = {name: output.with_name(f"{output.stem}-{name}{output.suffix}") for name in PRODUCTS}
         makers = {
             "classes": lambda: outputs.class_map(output, self.classes),
             "probabilities": lambda: outputs.probabilities(beside["probabilities"], self.classes),
             "uncertainty": lambda: outputs.uncertainty(beside["uncertainty"]),
+            "confidence": lambda: outputs.confidence(beside["confidence"], self.classes, self.target or ""),
         }
         rasters = [name for name in PRODUCTS if name in products or (name == "classes" and "vectors" in products)]
         system = getattr(self, "system", {})
@@ -248,7 +260,7 @@ class Segmentation(NeuralTask):
         self.net.to(memory_format=torch.channels_last)
         report = apply(
             self.probabilities, scene, [makers[name]() for name in rasters if name in makers],
-            tile=-(-tile // self.stride) * self.stride, overlap=overlap,
+            tile=-(-tile // self.stride) * self.stride, overlap=overlap, blend=blend, even=even,
             batch=batch or (2 if device == "cpu" else 16), precision=precision, device=device,
             on_error=on_error, engine=engine, scheduler=scheduler, progress=progress,
             provenance={"system": system.get("id"), "weights": self.weights_hash(), **(provenance or {})},
