@@ -188,8 +188,8 @@ class CountedSegmentation(Segmentation):
         maps = list(dict.fromkeys(["classes", *(name for name in products if name in MAPS)]))
         paths = super().predict(
             scene, output, products=maps, tile=tile, overlap=overlap, blend=blend, even=even, batch=batch,
-            precision=precision, device=device, on_error=on_error, engine=engine, scheduler=scheduler, provenance=provenance,
-            progress=progress,
+            precision=precision, device=device, on_error=on_error, engine=engine, scheduler=scheduler,
+            provenance=provenance, progress=progress,
         )  # fmt: skip
         written: dict[str, Path] = dict(zip(maps, paths, strict=True))
         if {"things", "count"} & set(products):
