@@ -164,7 +164,9 @@ def _brightening(track: Track, shape: tuple[int, int]) -> np.ndarray:
     return added
 
 
-def cloudtracks(world: World, root: Path, granules: int = 12, shape: tuple[int, int] = (480, 320)) -> list[Path]:
+def cloudtracks(
+    world: World, root: Path, granules: int = 12, shape: tuple[int, int] = (480, 320), most: int = 7
+) -> list[Path]:
     """Granules with the outline of each track, as the data before CloudTracks are laid out (Zenodo 7038715).
 
     `images/<id>.png`, `annotated/<id>.json` (labelme 4) and `points/<id>.txt` with the middle of each track, a line
@@ -175,10 +177,11 @@ def cloudtracks(world: World, root: Path, granules: int = 12, shape: tuple[int, 
         root: Where to.
         granules: Their number; four a day, of which one has no track.
         shape: Height and width in pixels; MODIS has 2030 x 1354.
+        most: Tracks of a granule at most.
     """
     written: list[Path] = []
     for number in range(granules):
-        seen = granule(world.seed, number, shape)
+        seen = granule(world.seed, number, shape, most)
         name = f"mod{seen.time:%Y%j.%H%M}"
         image, labels, points = (
             root / f"images/{name}.png", root / f"annotated/{name}.json", root / f"points/{name}.txt",
