@@ -27,6 +27,11 @@ def check_fractions(fractions: Sequence[float]) -> np.ndarray:
     return shares
 
 
+def drawn(count: int, share: float, seed: int) -> set[int]:
+    """Numbers of some of `count` things, about a `share` of them and at least one, drawn by `seed`."""
+    return set(np.random.default_rng(seed).permutation(count)[: max(1, round(share * count))].tolist())
+
+
 def deal(amounts: np.ndarray, fractions: Sequence[float], seed: int, what: str) -> np.ndarray:
     """Deal out things so that each part gets its share of every kind of amount, as well as whole things allow.
 

@@ -136,8 +136,8 @@ class NeuralTask(LightningModule, Task):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave out what is frozen."""
         if (parts := self.trained_parts) is not None:
-            state = checkpoint["state_dict"]
-            checkpoint["state_dict"] = {name: v for name, v in state.items() if name not in self._frozen_state()}
+            for name in self._frozen_state():
+                del checkpoint["state_dict"][name]
             checkpoint["frozen"] = parts.hash
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

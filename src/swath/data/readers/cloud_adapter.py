@@ -14,9 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from swath.data.classes import Classes
+from swath.data.dealing import drawn
 from swath.data.plain_areas import PlainAreaIsNoData
 from swath.data.readers.layout import Images, Layout
 from swath.data.scenes import PARTS, Collection, Scene
@@ -122,8 +121,7 @@ def _dealt(found: Collection, seed: int) -> Collection:
         train = parts["train"]
         if len(train) < 2:
             raise DataError(f"{found.name} holds too few training pictures", got=len(train), expected="2 or more")
-        drawn = np.random.default_rng(seed).permutation(len(train))
-        selecting = set(drawn[: max(1, round(_SELECTING * len(train)))].tolist())
+        selecting = drawn(len(train), _SELECTING, seed)
         parts["val"] = [scene for number, scene in enumerate(train) if number in selecting]
         parts["train"] = [scene for number, scene in enumerate(train) if number not in selecting]
         told += "; val dealt from train by picture"

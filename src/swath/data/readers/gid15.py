@@ -11,9 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from swath.data.classes import Classes
+from swath.data.dealing import drawn
 from swath.data.readers.layout import Images, Layout
 from swath.data.scenes import Collection
 from swath.errors import ConfigError, DataError, ReadError
@@ -74,8 +73,7 @@ def read_gid15(root: str | Path, split: Literal["labelled", "published"] = "labe
         if len(scenes["train"]) < 2:
             raise DataError(f"{root} holds too few training pictures", got=len(scenes["train"]), expected="2 or more")
         scenes["test"] = [replace(scene, part="test") for scene in scenes["val"]]
-        drawn = np.random.default_rng(seed).permutation(len(scenes["train"]))
-        selecting = set(drawn[: max(1, round(_SELECTING * len(drawn)))].tolist())
+        selecting = drawn(len(scenes["train"]), _SELECTING, seed)
         scenes["val"] = [replace(s, part="val") for n, s in enumerate(scenes["train"]) if n in selecting]
         scenes["train"] = [s for n, s in enumerate(scenes["train"]) if n not in selecting]
     told = "published folders" if split == "published" else "published val tests; val drawn from train by picture"
