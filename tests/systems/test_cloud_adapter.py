@@ -149,7 +149,6 @@ def test_all_bands_of_a_patch_are_stretched_together():
 def test_neither_variant_begins_at_zero():
     for variant in ("corrected", "published"):
         net = swath.create("cloud_adapter", **_TINY, variant=variant).net
-        assert all(module.attn.to_out.loramlp[1].weight.abs().min() >= 0 for module in net.adapter.net)
         assert all(module.attn.to_out.loramlp[1].weight.std() > 0.01 for module in net.adapter.net)
 
 
