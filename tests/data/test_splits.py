@@ -272,3 +272,23 @@ def test_fixed_parts_must_fit():
             split_fixed(three, parts)
     with pytest.raises(DataError, match="unknown"):
         split_fixed(three, {"s0": "train", "s1": "dev", "s2": "test"})
+
+
+def test_classes_are_shared_by_presence_whatever_their_pixels():
+    """Of ten scenes one is full of water, nine have one pixel of it; by presence each part gets its share of scenes."""
+    rng = np.random.default_rng(0)
+    scenes = []
+    for number in range(30):
+        codes = np.ones((20, 20), np.uint8)
+        if number < 10:
+            codes[:1, :1] = 2
+        if number == 0:
+            codes[:] = 2
+        if number % 3 == 0:
+            codes[5, 5] = 3
+        scenes.append(scene(f"s{rng.integers(10**9)}-{number}", tiny.grid(20, 20), codes))
+    found = split_by_source(world(*scenes), presence=True)
+    parts = np.array([s.part for s in found])
+    for having, whole_ in ((range(10), 10), (range(0, 30, 3), 10), (range(30), 30)):
+        counts = [int((parts[list(having)] == part).sum()) for part in PARTS]
+        assert np.abs(np.array(counts) - whole_ * np.array([0.6, 0.2, 0.2])).max() <= 1

@@ -8,7 +8,7 @@ from geo.grid_cases import Held, north_up
 from swath.errors import ConfigError, DataError, GridError
 from swath.geo import zonal
 from swath.geo.grids import pixel_grid
-from swath.geo.zonal import STATISTICS, zonal_statistics
+from swath.geo.zonal import STATISTICS, numbered_statistics, zonal_statistics
 
 GRID = north_up("EPSG:32633", 400_000, 5_600_000, 10.0, 300, 400)
 
@@ -110,3 +110,24 @@ def test_bad_input_gets_one_clear_error():
         zonal_statistics(values, discs(2))
     with pytest.raises(GridError, match="CRS"):
         zonal_statistics(values, discs(2), grid=pixel_grid(300, 400))
+
+
+def test_zones_that_a_raster_numbers_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    values, numbers = rng.normal(size=(2, 30, 40)), rng.integers(-1, 6, (30, 40))
+    valid = rng.random((30, 40)) > 0.2
+    valid[numbers == 5] = False
+    found = numbered_statistics(values, numbers, ("mean", "std", "median", "count"), valid)
+    assert found.index.tolist() == [1, 2, 3, 4, 5]
+    for zone in range(1, 5):
+        inside = values[:, (numbers == zone) & valid]
+        for band in (0, 1):
+            row = found.loc[zone, [f"b{band + 1}_{name}" for name in ("mean", "std", "median", "count")]]
+            expected = [inside[band].mean(), inside[band].std(), np.median(inside[band]), inside.shape[1]]
+            np.testing.assert_allclose(row, expected)
+    assert found.loc[5, "b1_count"] == 0
+    assert np.isnan(found.loc[5, "b1_mean"])
+    with pytest.raises(GridError, match="size"):
+        numbered_statistics(values, numbers[1:])
+    with pytest.raises(ConfigError, match="statistic"):
+        numbered_statistics(values, numbers, ("mode",))

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import segmentation_models_pytorch as smp
 import torch
@@ -5,9 +7,9 @@ from torch import Tensor
 
 from swath.errors import UnknownNameError
 from swath.losses import Loss
-from swath.losses.functional import cross_entropy, focal, lovasz, tversky
+from swath.losses.functional import cross_entropy, focal, lovasz, parcel_cross_entropy, tversky
 
-NAMES = ("ce", "smooth_ce", "focal", "dice", "jaccard", "tversky", "focal_tversky", "lovasz")
+NAMES = ("ce", "smooth_ce", "parcel", "focal", "dice", "jaccard", "tversky", "focal_tversky", "lovasz")
 
 
 @pytest.fixture
@@ -105,3 +107,14 @@ def test_a_sum_is_a_sum(batch: tuple[Tensor, Tensor]) -> None:
 def test_unknown_loss_lists_the_known() -> None:
     with pytest.raises(UnknownNameError, match=r"no loss 'mse'.*ce, "):
         Loss("ce+mse")
+
+
+def test_the_parcel_loss_by_hand() -> None:
+    """Two pixels learn with weights 2 and 3; one is of a crop that is not learned, one lies outside of parcels."""
+    p = torch.tensor([[0.2, 0.5, 0.3], [0.1, 0.3, 0.6], [0.7, 0.2, 0.1], [0.4, 0.3, 0.3]], dtype=torch.float64)
+    logits = p.log().T.reshape(1, 3, 2, 2)
+    target = torch.tensor([[[1, 2], [0, -1]]])
+    weights = torch.tensor([0.0, 2.0, 3.0], dtype=torch.float64)
+    expected = (2 * -math.log(0.5) + 3 * -math.log(0.6)) / 3
+    assert parcel_cross_entropy(logits, target, weights).item() == pytest.approx(expected, rel=1e-12)
+    assert parcel_cross_entropy(logits, torch.full_like(target, -1), weights).item() == 0

@@ -75,7 +75,7 @@ class _Options:
 
 
 def _task_and_data(system: str, options: _Options) -> tuple[Any, Any]:
-    """The task, and what it learns from; a builder that asks for bands, classes or series gets those of the data."""
+    """The task, and what it learns from; a builder that asks for what the data say gets it."""
     if _has_recipe(registry.task_class(system)):
         import torch
 
@@ -87,15 +87,7 @@ def _task_and_data(system: str, options: _Options) -> tuple[Any, Any]:
     if not wanted:
         task = registry.create(system, **options.builder)
         return task, task.open_data(options.data)
-    from swath.data.config import load_data
-
-    data = load_data(options.data, system)
-    layers = data.bands
-    found = {
-        "classes": data.classes,
-        "bands": next(iter(layers.values())) if len(layers) == 1 else layers,
-        "series": data.series,
-    }
+    data, found = registry.task_class(system).described(options.data, system)
     return registry.create(system, **options.builder, **{name: found[name] for name in wanted}), data
 
 

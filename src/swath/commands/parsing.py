@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 #: What the data say; never asked for on the command line.
-FROM_DATA = frozenset({"bands", "classes", "series"})
+FROM_DATA = frozenset({"bands", "classes", "series", "length"})
 
 
 def add_builder_options(parser: ArgumentParser, system: str) -> list[str]:

@@ -101,7 +101,7 @@ def load_data(path: str | Path, system: str | None = None) -> Collection:
         collection = read_layout(description.layout, description.folder or path.parent)
         collection = replace(collection, name=description.name)
     else:
-        collection = check_collection(_collection(description))
+        collection = check_collection(open_description(description))
     if description.reviewed is not None:
         collection = reviewed(collection, description.reviewed)
     return split_as_described(collection, description.split)
@@ -132,8 +132,8 @@ def split_as_described(collection: Collection, split: Mapping[str, Any]) -> Coll
     return collection
 
 
-def _collection(description: Description) -> Collection:
-    """The scenes of a description, not yet checked or split."""
+def open_description(description: Description) -> Collection:
+    """The scenes of a description, not yet checked or split; raises as `load_data`."""
     opener = _Opener(description)
     problems: list[SwathError] = []
     scenes: list[Scene] = []

@@ -21,6 +21,7 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "name": (str,),
         "layers": (dict,),
         "series": (dict,),
+        "units": (dict,),
         "labels": (dict,),
         "classes": (dict, list),
         "ignore": (list,),
@@ -53,6 +54,12 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "resolution": _NUMBER,
         "size": (int,),
     },
+    "units": {
+        "files": (str,),
+        "table": (str,),
+        **dict.fromkeys(("layer", "attribute", "id", "group", "part", "columns", "unit"), (str,)),
+        "months": (list,),
+    },
     "labels": {
         "files": (str, list, dict),
         "field": (str,),
@@ -73,8 +80,8 @@ _STORAGE = ("unit", "scale", "offset", "nodata")
 #: Keys of `split:` by their `by:`.
 _SPLITS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "block": {"size": _NUMBER, "buffer": _NUMBER, "fractions": (list,), "seed": (int,)},
-    "group": {"fractions": (list,), "seed": (int,)},
-    "source": {"fractions": (list,), "seed": (int,)},
+    "group": {"fractions": (list,), "seed": (int,), "presence": (bool,)},
+    "source": {"fractions": (list,), "seed": (int,), "presence": (bool,)},
     "time": {"fractions": (list,), "boundaries": (list,)},
     "files": {"train": _TEXTS, "val": _TEXTS, "test": _TEXTS},
 }
@@ -125,6 +132,7 @@ class Description:
         name: Name of the data.
         layers: The layers, the first with the grid of the scenes.
         series: The time series; without layers the first makes the scenes.
+        units: Keys of `units:`, see `swath.data.sequence_config`; empty where there are none.
         labels: Keys of `labels:`; empty where there are no labels.
         classes: The legend.
         texts: Code of each text of an attribute, where classes are told by text.
@@ -151,6 +159,7 @@ class Description:
     folder: Path | None = None
     series: Mapping[str, SeriesDescription] = field(default_factory=dict)
     reviewed: Path | None = None
+    units: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_description(path: Path) -> Description:
@@ -177,7 +186,8 @@ def read_description(path: Path) -> Description:
             )
         name, folder = str(found.get("name", found["layout"])), path.parent / found.get("folder", ".")
         return Description(path.parent, name, split=split, layout=found["layout"], folder=folder, reviewed=reviewed)
-    if not found.get("layers") and not found.get("series"):
+    units = _units(found["units"], f"`units` of {where}") if "units" in found else {}
+    if not found.get("layers") and not found.get("series") and "table" not in units:
         raise ConfigError(f"{where} has no `layers`", expected="at least one layer with `files` and `sensor`")
     layers = {str(n): _layer(layer, f"layer '{n}' of {where}") for n, layer in found.get("layers", {}).items()}
     series = {str(n): _series(one, f"series '{n}' of {where}") for n, one in found.get("series", {}).items()}
@@ -215,6 +225,7 @@ def read_description(path: Path) -> Description:
         split,
         series=series,
         reviewed=reviewed,
+        units=units,
     )
 
 
@@ -252,6 +263,13 @@ def _series(found: object, where: str) -> SeriesDescription:
         series.get("time"),
         View(float(series["resolution"]), series["size"]) if "size" in series else None,
     )
+
+
+def _units(found: object, where: str) -> Mapping[str, Any]:
+    units = _check(found, _KEYS["units"], where)
+    if len({"files", "table"} & units.keys()) != 1:
+        raise ConfigError(f"{where} are in no file", got=", ".join(units), expected="`files` or `table`")
+    return units
 
 
 def patterns(files: str | Sequence[object]) -> tuple[str, ...]:

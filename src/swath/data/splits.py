@@ -85,8 +85,16 @@ def split_by_block(
     return divided.with_scenes(scenes, **facts)
 
 
-def split_by_group(collection: Collection, fractions: Sequence[float] = FRACTIONS, seed: int = 0) -> Collection:
+def split_by_group(
+    collection: Collection, fractions: Sequence[float] = FRACTIONS, seed: int = 0, presence: bool = False
+) -> Collection:
     """Deal out groups of scenes, so that classes are shared as evenly as groups allow.
+
+    Args:
+        collection: The scenes, each in a group.
+        fractions: Shares of train, val and test.
+        seed: Of the order among equals.
+        presence: See `split_by_source`.
 
     Raises:
         ConfigError: If the fractions do not sum to 1.
@@ -98,17 +106,26 @@ def split_by_group(collection: Collection, fractions: Sequence[float] = FRACTION
             got=", ".join(alone[:5]),
             fix="Give a `group:`, or split by source",
         )
-    return _dealt(collection, [str(scene.group) for scene in collection], fractions, seed, "groups")
+    return _dealt(collection, [str(scene.group) for scene in collection], fractions, seed, "groups", presence)
 
 
-def split_by_source(collection: Collection, fractions: Sequence[float] = FRACTIONS, seed: int = 0) -> Collection:
+def split_by_source(
+    collection: Collection, fractions: Sequence[float] = FRACTIONS, seed: int = 0, presence: bool = False
+) -> Collection:
     """Deal out whole scenes, so that classes are shared as evenly as scenes allow.
+
+    Args:
+        collection: The scenes.
+        fractions: Shares of train, val and test.
+        seed: Of the order among equals.
+        presence: Whether a class counts once in each scene that has it, as in multi-label stratification, instead of
+            by its pixels; the labels of all scenes are read.
 
     Raises:
         ConfigError: If the fractions do not sum to 1.
         DataError: If there are fewer scenes than parts.
     """
-    return _dealt(collection, [scene.id for scene in collection], fractions, seed, "scenes")
+    return _dealt(collection, [scene.id for scene in collection], fractions, seed, "scenes", presence)
 
 
 def split_by_time(
@@ -161,17 +178,22 @@ def split_fixed(collection: Collection, parts: Mapping[str, str]) -> Collection:
 
 
 def _dealt(
-    collection: Collection, groups: Sequence[str], fractions: Sequence[float], seed: int, what: str
+    collection: Collection,
+    groups: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+    what: str,
+    presence: bool = False,
 ) -> Collection:
     """Scenes with the parts of their groups."""
     counts: dict[str, np.ndarray] = {}
-    windows = _sampled_windows(collection, seed)
+    windows = _sampled_windows(collection, seed, None if presence else _MOST_WINDOWS)
     for number, (scene, group) in enumerate(zip(collection, groups, strict=True)):
         total = _zeros(collection)
         total[-1] = float(scene.grid.shape[0]) * scene.grid.shape[1]
         for window in windows[number]:
             total[:-1] += _class_counts(_labels(scene, window), len(total) - 1)
-        counts[group] = counts.get(group, 0) + total
+        counts[group] = counts.get(group, 0) + ((total > 0).astype(float) if presence else total)
     parts = dict(zip(counts, deal(np.array(list(counts.values())), fractions, seed, what), strict=True))
     return _whole_scenes(
         collection, [PARTS[parts[group]] for group in groups], f"by {what}, {_shares(fractions)}, seed {seed}"
@@ -236,16 +258,16 @@ def _labels_by_part(collection: Collection, seed: int) -> dict[str, np.ndarray] 
     return found
 
 
-def _sampled_windows(collection: Collection, seed: int) -> list[list[Window]]:
-    """For each scene, windows in which labels are counted; a random choice where they are many."""
+def _sampled_windows(collection: Collection, seed: int, most: int | None = _MOST_WINDOWS) -> list[list[Window]]:
+    """For each scene, windows in which labels are counted; a random choice where they are more than `most`."""
     every = [
         (number, window)
         for number, scene in enumerate(collection)
         if scene.labels is not None and collection.classes is not None
         for window in label_windows(scene.labels, scene.grid)
     ]
-    if len(every) > _MOST_WINDOWS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(every), _MOST_WINDOWS, replace=False))
+    if most is not None and len(every) > most:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(every), most, replace=False))
         every = [every[place] for place in chosen]
     windows: list[list[Window]] = [[] for _ in collection]
     for number, window in every:

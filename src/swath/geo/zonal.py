@@ -82,6 +82,41 @@ def zonal_statistics(
     return pd.DataFrame(named, index=zones.index)
 
 
+def numbered_statistics(
+    values: np.ndarray, numbers: np.ndarray, statistics: Sequence[str] = STATISTICS, valid: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Summarise the valid pixels of a raster in zones that another raster numbers.
+
+    Args:
+        values: `[bands, height, width]`.
+        numbers: Number of the zone of each pixel, `[height, width]`; 0 and less is no zone.
+        statistics: See `zonal_statistics`.
+        valid: Validity `[height, width]`; by default where every band is finite.
+
+    Returns:
+        A row for each number that occurs, which is its index; columns as `zonal_statistics` names them.
+
+    Raises:
+        ConfigError: If a statistic is unknown.
+        GridError: If the rasters differ in size.
+    """
+    if unknown := sorted(set(statistics) - set(STATISTICS)):
+        raise ConfigError("Unknown statistic", got=", ".join(unknown), expected=", ".join(STATISTICS))
+    if values.shape[1:] != numbers.shape:
+        raise GridError("Values and numbers of zones differ in size", got=numbers.shape, expected=values.shape[1:])
+    valid = np.isfinite(values).all(0) if valid is None else valid
+    found, zone = np.unique(numbers[numbers > 0], return_inverse=True)
+    counted = valid[numbers > 0]
+    columns = {}
+    for band, plane in enumerate(values, 1):
+        running = _Sums.empty(len(found))
+        inside = plane[numbers > 0][counted].astype(np.float64)
+        running.add(zone[counted], inside, bool({"median", "majority"} & set(statistics)))
+        for name, column in running.statistics(statistics).items():
+            columns[f"b{band}_{name}" if len(values) > 1 else name] = column
+    return pd.DataFrame(columns, index=found)
+
+
 class _Held:
     """An array as a raster to read."""
 

@@ -15,6 +15,7 @@ from swath.losses.functional import (
     foreground_jaccard,
     half_cross_entropy_and_dice,
     lovasz,
+    parcel_cross_entropy,
     tversky,
 )
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "ce": cross_entropy,
     "smooth_ce": partial(cross_entropy, smoothing=0.1),
+    "parcel": parcel_cross_entropy,
     "focal": focal,
     "normalised_focal": partial(focal, normalised=True),
     "dice": partial(tversky, alpha=0.5, beta=0.5),
@@ -35,7 +37,7 @@ _LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "unetpp": half_cross_entropy_and_dice,
 }
 #: Losses that weigh classes; the others average over classes already.
-_WEIGHING = {"ce", "smooth_ce", "focal", "normalised_focal"}
+_WEIGHING = {"ce", "smooth_ce", "parcel", "focal", "normalised_focal"}
 
 
 class Loss(nn.Module):

@@ -27,6 +27,21 @@ def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None,
     return functional.cross_entropy(logits, target, weights, ignore_index=_IGNORE, label_smoothing=smoothing)
 
 
+def parcel_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross entropy, each pixel weighted by its class, summed and divided by the number of pixels that count.
+
+    Pixels of a class of weight 0 add nothing to the sum, but count: they lie in parcels whose crop is not learned
+    (Sykas et al., JSTARS 2022, "parcel loss").
+
+    Args:
+        logits: See the module.
+        target: See the module.
+        weights: Weight of each class, `[K]`.
+    """
+    loss = functional.cross_entropy(logits, target, weights, ignore_index=_IGNORE, reduction="sum")
+    return loss / (target != _IGNORE).sum().clamp(min=1)
+
+
 def focal(
     logits: Tensor,
     target: Tensor,

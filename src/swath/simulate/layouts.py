@@ -16,6 +16,7 @@ from swath.simulate import landcover as lc
 from swath.simulate import moment, studies
 from swath.simulate.aerial import gid15, mass_buildings
 from swath.simulate.cloudsen12 import cloud_adapter
+from swath.simulate.crop_patches import sen4agrinet
 from swath.simulate.crowns import oam_tcd
 from swath.simulate.drone import floodnet, floodnet_classification, floodnet_vqa
 from swath.simulate.fusu import fusu
@@ -135,4 +136,5 @@ LAYOUTS: dict[str, Callable[[World, Path], list[Path]]] = {
     "eohet_rct": studies.eohet_rct,
     "fusu": fusu,
     "oam_tcd": oam_tcd,
+    "sen4agrinet": sen4agrinet,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -33,7 +34,10 @@ def pixel_classifiers(features: np.ndarray, classes: np.ndarray, seed: int) -> d
         "nearest centroid": make_pipeline(StandardScaler(), NearestCentroid()),
         "random forest": RandomForestClassifier(100, min_samples_leaf=2, n_jobs=-1, random_state=seed),
     }
-    return {name: estimator.fit(features, classes) for name, estimator in estimators.items()}
+    with warnings.catch_warnings():
+        # a feature may be the same throughout, such as the deviation within coarse pixels
+        warnings.filterwarnings("ignore", "self.within_class_std_dev_ has at least 1 zero", UserWarning)
+        return {name: estimator.fit(features, classes) for name, estimator in estimators.items()}
 
 
 class GreenThreshold(ClassifierMixin, BaseEstimator):

@@ -205,10 +205,47 @@ class NeuralTask(LightningModule, Task):
         _report(data, run)
         self.normalise = Normalise(self._statistics(data, seed))
         self.prepare(data)
-        self._refuse_other_run(run, seed)
-
         validated = cover(data, "val", self.recipe.patch)[0]
         self._feed = _Feed(data, training_sampler(data, self.recipe, seed), validated, seed, threads)
+        finished = self.train_run(
+            run,
+            seed,
+            validated=len(validated) > 0,
+            accelerator=accelerator,
+            devices=devices,
+            strategy=strategy,
+            callbacks=callbacks,
+        )
+        if self.settle(data):
+            self.save(run)
+        return finished
+
+    def train_run(
+        self,
+        run: Path,
+        seed: int,
+        *,
+        validated: bool,
+        accelerator: str = "auto",
+        devices: int = 1,
+        strategy: str = "auto",
+        callbacks: tuple[Callback, ...] = (),
+    ) -> Run:
+        """Train on the loaders of the task, and take back the best weights; see `fit`.
+
+        Args:
+            run: Folder of the run.
+            seed: Of dropout and of all else that an epoch draws.
+            validated: Whether there is a validation part.
+            accelerator: As Lightning takes it.
+            devices: As Lightning takes it.
+            strategy: As Lightning takes it.
+            callbacks: Further Lightning callbacks.
+
+        Raises:
+            RunError: If the loss is not finite, or the folder holds a run that was made otherwise.
+        """
+        self._refuse_other_run(run, seed)
         history = History(run / "metrics.csv")
         best = KeepBest(self.monitor, lambda: self.save(run))
         checkpoint = ModelCheckpoint(
@@ -216,7 +253,7 @@ class NeuralTask(LightningModule, Task):
         )
         stopping = (
             [EarlyStopping(self.monitor, patience=self.recipe.patience, mode="max", check_on_train_epoch_end=True)]
-            if self.recipe.patience and len(validated)
+            if self.recipe.patience and validated
             else []
         )
         last = run / "last.ckpt"
@@ -250,8 +287,6 @@ class NeuralTask(LightningModule, Task):
             with _writing(run):
                 trainer.fit(self, ckpt_path=last if last.is_file() else None, weights_only=True)
         self.recall(run, Run(run).description)
-        if self.settle(data):
-            self.save(run)
         return Run(run)
 
     def settle(self, data: Collection) -> bool:

@@ -101,11 +101,14 @@ class Segmentation(NeuralTask):
     def prepare(self, data: Collection) -> None:
         """Check the legend and weigh the classes; see `NeuralTask.prepare`."""
         data.require_classes(self.classes)
-        weights = None
-        if self.recipe.class_weights == "inverse":
-            counts = _class_counts(data, "train", self.classes, self.recipe.patch)
-            weights = torch.tensor(counts.sum() / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32)
-        self.loss = Loss(self.recipe.loss, weights)
+        self.loss = Loss(self.recipe.loss, self.loss_weights(data))
+
+    def loss_weights(self, data: Collection) -> Tensor | None:
+        """Weight of each class in the loss `[K]`, N / (K n) of N labelled pixels; None where the recipe has none."""
+        if self.recipe.class_weights != "inverse":
+            return None
+        counts = class_counts(data, "train", self.classes, self.recipe.patch)
+        return torch.tensor(counts.sum() / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32)
 
     def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
         """Loss of one batch."""
@@ -278,7 +281,7 @@ def _pixel_by_pixel(estimator: ClassifierMixin, features: np.ndarray, asked: np.
     return guessed
 
 
-def _class_counts(data: Collection, part: str, classes: Classes, patch: int) -> np.ndarray:
+def class_counts(data: Collection, part: str, classes: Classes, patch: int) -> np.ndarray:
     """Labelled pixels of each class in a part, `[K]`."""
     counts = np.zeros(len(classes), np.int64)
     places, margin = cover(data, part, patch)

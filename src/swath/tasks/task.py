@@ -66,6 +66,21 @@ class Task(ABC):
 
         return load_data(path, self.system["id"])
 
+    @classmethod
+    def described(cls, path: str, system: str) -> tuple[Any, dict[str, Any]]:
+        """Labelled data for a system, and what they say of the arguments of its builder: `bands`, `classes`, `series`.
+
+        Args:
+            path: As the command line names them.
+            system: Id of the system.
+        """
+        from swath.data.config import load_data
+
+        data = load_data(path, system)
+        layers = data.bands
+        bands = next(iter(layers.values())) if len(layers) == 1 else layers
+        return data, {"bands": bands, "classes": data.classes, "series": data.series}
+
     def open_source(self, words: Sequence[str], crs: str | None = None) -> Any:
         """What `predict` takes, from the words of a command line: by default a scene (`swath.data.scene_words`)."""
         from swath.data.scene_words import open_scene
