@@ -10,7 +10,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from swath.data.monthly import fill_gaps, month_starts, monthly_medians
-from swath.data.scenes import Collection
+from swath.data.scenes import Scene
 from swath.data.series import Series
 from swath.errors import ConfigError
 
@@ -56,13 +56,9 @@ class MonthlySeries(Series):
         return month_starts(f"{year}-01", 12)
 
 
-def monthly(data: Collection, name: str, first: int, last: int) -> Collection:
-    """The collection with the series called `name` as the composites of the months `first` to `last`."""
-    scenes = []
-    for scene in data:
-        series = scene.series[name]
-        composed = (
-            series if isinstance(series, MonthlySeries) else MonthlySeries(series.frames, series.view, first, last)
-        )
-        scenes.append(replace(scene, series={**scene.series, name: composed}))
-    return replace(data, scenes=tuple(scenes))
+def monthly(scene: Scene, name: str, first: int, last: int) -> Scene:
+    """The scene with the series called `name` as the composites of the months `first` to `last`."""
+    series = scene.series[name]
+    if isinstance(series, MonthlySeries):
+        return scene
+    return replace(scene, series={**scene.series, name: MonthlySeries(series.frames, series.view, first, last)})

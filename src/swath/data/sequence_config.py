@@ -82,10 +82,10 @@ def _parcels(described: Description) -> Sequences:
         raise ConfigError(
             f"Units of {described.name} need one series of images", got=", ".join(described.series) or "none"
         )
-    scenes = open_description(described)
+    scenes = list(open_description(described))
     name = next(iter(described.series))
     if "months" in said:
-        scenes = monthly(scenes, name, *_months(said["months"]))
+        scenes = [monthly(scene, name, *_months(said["months"])) for scene in scenes]
     every = [scene.series[name] for scene in scenes]
     days = common_steps(every)
     if days is None:

@@ -78,9 +78,9 @@ class CropMapping(Segmentation):
         _, series = self.inputs(batch)
         return self.net(series[SERIES]["values"])
 
-    def seen(self, data: Collection) -> Collection:
-        """See `NeuralTask.seen`; the series becomes one of monthly composites."""
-        return monthly(super().seen(data), SERIES, *self.months)
+    def seen_scene(self, scene: Scene) -> Scene:
+        """See `NeuralTask.seen_scene`; the series becomes one of monthly composites."""
+        return monthly(super().seen_scene(scene), SERIES, *self.months)
 
     def loss_weights(self, data: Collection) -> Tensor:
         """See `Segmentation.loss_weights`; K counts the classes that are learned, and the other has weight 0."""
@@ -124,7 +124,7 @@ class CropMapping(Segmentation):
         if self._other is not None:
             scenes = [s if s.labels is None else replace(s, labels=_Learned(s.labels, self._other)) for s in data]
             data = replace(data, scenes=tuple(scenes))
-        return super().score(self.seen(data), part, seed=seed, level=level, resamples=resamples, threads=threads)
+        return super().score(data, part, seed=seed, level=level, resamples=resamples, threads=threads)
 
     def open_source(self, words: Sequence[str], crs: str | None = None) -> Scene:
         """See `Task.open_source`; a `.nc` is a patch of Sen4AgriNet."""

@@ -17,6 +17,7 @@ from swath.data.readers import read_layout
 from swath.data.readers.sen4agrinet import CLASSES, LEARNED, PUBLISHED, open_patch, read_sen4agrinet
 from swath.data.readers.sen4agrinet_oad import MONTHS, parcel_features, parcel_table, read_sen4agrinet_oad
 from swath.data.samplers import grid_places
+from swath.data.scenes import Collection
 from swath.errors import ConfigError, DataError, ReadError, SwathError
 from swath.sensors.catalogue import sensor
 
@@ -110,7 +111,7 @@ def test_sub_patches_set_together_are_the_patch(tmp_path):
     """As published, a patch is cut into 36 squares."""
     path = tmp_path / "2019_31TCJ_patch_0_0.nc"
     codes, _ = crop_patches.write_patch(path, days=[40, 130, 220], edge=36)
-    data = monthly(read_sen4agrinet_scene(path), "series", 4, 9)
+    data = Collection((monthly(open_patch(path), "series", 4, 9),), CLASSES)
     places = grid_places(data, None, 6)
     assert len(places) == 36
     images, masks = np.zeros((6, 4, 36, 36), np.float32), np.zeros((36, 36), int)
@@ -123,12 +124,6 @@ def test_sub_patches_set_together_are_the_patch(tmp_path):
     np.testing.assert_array_equal(images, scene.series["series"].read(scene.grid)[0])
     np.testing.assert_array_equal(masks, scene.labels.read(scene.grid))
     assert (masks == IGNORE).sum() == (codes == 0).sum()
-
-
-def read_sen4agrinet_scene(path):
-    from swath.data.scenes import Collection
-
-    return Collection((open_patch(path),), CLASSES)
 
 
 def test_scenarios(folder):

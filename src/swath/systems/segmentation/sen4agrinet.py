@@ -68,8 +68,8 @@ if TYPE_CHECKING:
             "and last month; statistics of parcels equal numpy's; the parcel loss is what it is by hand.",
             "R: fit, score and predict on the published layouts, and on a user's own parcels and images.",
             "B: on real NDVI of Slovenia the U-Net has macro F1 0.620, random forest 0.566, peak rule 0.372, majority "
-            "0.214; on simulated parcels TempCNN has 0.419 and loses to a forest, 0.469; with seasons shifted by 25 days "
-            "0.289 and 0.278, forest 0.228 and 0.196.",
+            "0.214; on simulated parcels TempCNN has 0.419 and loses to a forest, 0.469; with seasons shifted by 25 "
+            "days 0.289 and 0.278, forest 0.228 and 0.196.",
             "H: ConvSTAR has 2.9 % of the parameters of the ConvLSTM, the transformer 1.1 % of those of the LSTM.",
         ),
         extra="netcdf",
