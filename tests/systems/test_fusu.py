@@ -212,11 +212,15 @@ def test_pixels_of_another_size_are_refused(tmp_path):
 
     data = load_data(two_dates(tmp_path, pixel=0.3, scenes=5))
     task = swath.create("fusu", classes=data.classes, bands=data.bands, series=data.series, **_SMALL)
+    with pytest.raises(ConfigError, match="more ground than the series 's1': got 512 pixels"):
+        task.prepare(task.seen(data))
+    task.recipe = replace(task.recipe, patch=64)
     with pytest.raises(ConfigError, match=r"got 0\.3 m; expected 0\.5 m"):
         task.prepare(task.seen(data))
-    other = data.with_scenes(list(data))
     with pytest.raises(DataError, match="other classes"):
-        swath.create("fusu", classes=["a", "b"], bands=data.bands, series=data.series, **_SMALL).prepare(other)
+        swath.create("fusu", classes=["a", "b"], bands=data.bands, series=data.series, **_SMALL).prepare(data)
+    with pytest.raises(ConfigError, match="more ground than the series 's1': got 640 pixels"):
+        task.predict(data[0], tmp_path / "map.tif", tile=640)
 
 
 @pytest.mark.slow

@@ -62,6 +62,8 @@ class LandUseChange(NeuralTask):
 
     kind: ClassVar[str] = "land use change"
     monitor = "val_mean"
+    #: Height and width that HRNet takes are multiples of this.
+    _stride = 32
 
     def __init__(
         self,
@@ -88,9 +90,6 @@ class LandUseChange(NeuralTask):
         found: BitemporalLogits = super().forward(padded(batch, self._stride, self.series))
         cut = {name: getattr(found, name)[..., :height, :width] for name in ("before", "after", "change")}
         return replace(found, **cut, series=None if found.series is None else found.series[..., :height, :width])
-
-    #: Height and width that HRNet takes are multiples of this.
-    _stride = 32
 
     def probabilities(self, batch: Mapping[str, Any]) -> Tensor:
         """Probabilities `[B, 2 K + 1, H, W]` of a batch of physical values: land use before, after, change."""
@@ -266,10 +265,10 @@ class LandUseChange(NeuralTask):
         if strange := [name for name in products if name not in PRODUCTS]:
             raise ConfigError(f"There is no product '{strange[0]}'", expected=", ".join(PRODUCTS))
         scene = select_layers(source, self.bands, self.series)
-        self._require_pixel(scene)
+        tile = tile or self.recipe.patch
+        self._require_pixel(scene, tile)
         needed = {*products, *(("change", "before", "after") if "table" in products else ())}
         rasters = {name: one for name, one in change_outputs(output, self.classes).items() if name in needed}
-        tile = tile or self.recipe.patch
         self.eval().to(device)
         report = apply(
             through_symmetries(self.probabilities) if tta else self.probabilities, scene, list(rasters.values()),
@@ -289,27 +288,32 @@ class LandUseChange(NeuralTask):
         return [written[name] for name in products]
 
     def _require(self, data: Collection) -> None:
-        if data.classes is None or data.classes.names != self.classes.names:
-            raise DataError(
-                f"{data.name} has other classes than the task",
-                got="none" if data.classes is None else ", ".join(data.classes.names),
-                expected=", ".join(self.classes.names),
-            )
+        data.require_classes(self.classes)
         for scene in data:
-            self._require_pixel(scene)
+            self._require_pixel(scene, self.recipe.patch)
 
-    def _require_pixel(self, scene: Scene) -> None:
-        """Refuse images of another resolution: their ground would be sought at the wrong place of the series."""
-        grid, expected = scene.grid, self._pixel
-        if expected is None or grid.crs is None or grid.crs.geographic:
+    def _require_pixel(self, scene: Scene, edge: int) -> None:
+        """Refuse images of another resolution, or so large that the series does not show their ground."""
+        if self._pixel is None:
             return
-        if abs(grid.affine.a / expected - 1) > _SAME_PIXEL:
-            raise ConfigError(
-                f"Scene {scene.id} has pixels of another size than the network counts on",
-                got=f"{grid.affine.a:g} m",
-                expected=f"{expected:g} m",
-                fix="Give `--pixel` when the system is made",
-            )
+        for name, wanted in self.series.items():
+            shown = wanted.view.resolution * wanted.view.size if wanted.view else np.inf
+            if edge * self._pixel > shown:
+                raise ConfigError(
+                    f"Patches show more ground than the series '{name}'",
+                    got=f"{edge} pixels of {self._pixel:g} m",
+                    expected=f"at most {shown:g} m",
+                    fix="Take smaller patches (`--patch`) or tiles (`--tile`)",
+                )
+        grid = scene.grid
+        if grid.crs is None or grid.crs.geographic or abs(grid.affine.a / self._pixel - 1) <= _SAME_PIXEL:
+            return
+        raise ConfigError(
+            f"Scene {scene.id} has pixels of another size than the network counts on",
+            got=f"{grid.affine.a:g} m",
+            expected=f"{self._pixel:g} m",
+            fix="Give `--pixel` when the system is made",
+        )
 
 
 #: Share by which pixels may differ from what was said: 2 % are 5 m at the edge of 512 pixels of 0.5 m.
