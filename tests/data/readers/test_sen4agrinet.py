@@ -238,16 +238,22 @@ def test_parcels_are_zonal_statistics_of_numpy(patch):
         assert row["counts"] == (numbers == parcel).sum()
 
 
-def test_tables_of_parcels_are_read_as_published(folder, tmp_path):
-    of_patches = read_sen4agrinet_oad(folder)
+@pytest.fixture(scope="module")
+def tables(folder, tmp_path_factory):
+    root = tmp_path_factory.mktemp("tables")
+    bands = sensor("sentinel2_l1c").select(tuple(sorted(sensor("sentinel2_l1c").names)))
+    for part, path in zip(("train", "val", "test"), sorted(folder.glob("*.nc")), strict=False):
+        parcel_table(open_patch(path, bands)).to_csv(root / f"exp1_{part}.csv.gz", index=False)
+    return root
+
+
+@pytest.mark.slow
+def test_tables_of_parcels_are_read_as_published(folder, tables):
+    of_patches, found = read_sen4agrinet_oad(folder), read_sen4agrinet_oad(tables)
     assert of_patches.values.shape[1:] == (7, 26)
     assert of_patches.features.names[:4] == ("B01_mean", "B01_std", "B02_mean", "B02_std")
     assert of_patches.features.names[-1] == "B8A_std"
     assert set(of_patches.parts) == {"train", "val", "test"}
-    bands = sensor("sentinel2_l1c").select(tuple(sorted(sensor("sentinel2_l1c").names)))
-    for part, path in zip(("train", "val", "test"), sorted(folder.glob("*.nc")), strict=False):
-        parcel_table(open_patch(path, bands)).to_csv(tmp_path / f"exp1_{part}.csv.gz", index=False)
-    found = read_sen4agrinet_oad(tmp_path)
     one = [s for s in of_patches.ids if s.startswith(sorted(folder.glob("*.nc"))[0].stem)]
     mine = found.select(found.parts == "train")
     np.testing.assert_allclose(mine.values, of_patches.select(np.isin(of_patches.ids, one)).values, rtol=1e-5)
@@ -256,12 +262,9 @@ def test_tables_of_parcels_are_read_as_published(folder, tmp_path):
     assert len(parcel_features()) == 26
 
 
-def test_the_release_trains_on_the_table_that_it_tests_on(folder, tmp_path):
+def test_the_release_trains_on_the_table_that_it_tests_on(tables):
     """The data module of the release builds all three parts from `_test.csv.gz`; here each part has its own."""
-    bands = sensor("sentinel2_l1c").select(tuple(sorted(sensor("sentinel2_l1c").names)))
-    for part, path in zip(("train", "val", "test"), sorted(folder.glob("*.nc")), strict=False):
-        parcel_table(open_patch(path, bands)).to_csv(tmp_path / f"exp1_{part}.csv.gz", index=False)
-    parts = read_sen4agrinet_oad(tmp_path)
+    parts = read_sen4agrinet_oad(tables)
     rows = {part: {row.tobytes() for row in parts.values[parts.parts == part]} for part in ("train", "val", "test")}
     assert not rows["train"] & rows["test"]
     assert not rows["val"] & rows["test"]
