@@ -28,6 +28,7 @@ from swath.geo.windows import Window
 from swath.nn.dynamic_masks import DynamicMasks
 from swath.nn.mask_rcnn import mask_rcnn
 from swath.registry import Card, register, register_form
+from swath.scene.objects import Sighting
 from swath.sensors.bands import Band, Bands
 from swath.sensors.catalogue import resolve, sensor
 from swath.tasks.counted import CountedSegmentation
@@ -82,7 +83,9 @@ PUBLISHED_SIZE, TILE = (2240, 1344), 448
             "P: logits are those of segmentation_models_pytorch with the same weights; the loss is its binary cross "
             "entropy and Jaccard; outlines of lines, stretch and counts by hand.",
             "R: fit, score and predict on simulated granules in the published layout and on a YAML.",
-            "B: on simulated granules it beats Frangi's filter, top-hat and pixel classifiers.",
+            "B: on simulated granules the mask has IoU 0.657; random forest 0.423, top-hat 0.345, Frangi 0.218. Where "
+            "tracks cross, single tracks err by 0.77 in count, connected pixels by 1.15; their outlines lose to a "
+            "watershed.",
             "H: time of a granule in tiles of 448 against the granule as a whole is on the page.",
         ),
     )
@@ -273,6 +276,10 @@ class TrackInstances(InstanceSegmentation):
 
     From which score on a track counts is chosen on the validation part, by the least error of counts.
     """
+
+    def sighting(self, scene: Scene, tile: int | None = None, tile_overlap: float = 0.25, **options: Any) -> Sighting:
+        """See `InstanceSegmentation.sighting`; tiles are as large as patches, because the network norms over a tile."""
+        return super().sighting(scene, tile or self.recipe.patch, tile_overlap, **options)
 
     def settle(self, data: Collection) -> bool:
         """See `NeuralTask.settle`."""
