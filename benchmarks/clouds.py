@@ -3,8 +3,8 @@
 Learns clouds on blocks of one scene, of `sentinel2` or `landsat7` (DLR's labels), and is scored on the scene's unseen
 blocks, on the scene of the other sensor and on patches of Landsat 8 (38-Cloud), beside a threshold of brightness, a
 linear probe of the same frozen transformer, and pixel classifiers. All see red, green and blue of the same blocks.
-The plan was changed after scores were seen: a first one learned on 38-Cloud, most of whose patches here are all cloud or all
-clear. Smoke runs of this one showed scores too; afterwards only the number of steps was changed, to fit the time.
+The plan was changed after scores were seen: a first one learned on 38-Cloud, most of whose patches here are all cloud
+or all clear. Smoke runs of this one showed scores too; afterwards only the number of steps was changed, for time.
 
 No pretrained weights are at hand, so the frozen transformer is a small one drawn at random.
 """
