@@ -55,6 +55,21 @@ def test_two_tabs_never_lose_an_edit(own):
     assert [f["properties"]["class"] for f in found.json()["features"]] == ["field", "forest"]
 
 
+def test_columns_and_layers_of_others_are_not_written_over(own):
+    folder, client = own
+    path = folder / "labels.gpkg"
+    tiny.boxes([(4, 4, 9, 9), (20, 20, 9, 9)], GRID, **{"class": ["field", None], "owner": ["a", "b"]}).to_file(path)
+    before = path.read_bytes()
+    found = client.get("/api/labels", params={"path": "own/labels.gpkg"})
+    assert [f["properties"]["class"] for f in found.json()["features"]] == ["field", None]
+    refused = save(client, [polygon(0, 0, 9, 9, "field")], found.headers["etag"].strip('"'))
+    assert refused.status_code == 400
+    assert "owner" in refused.json()["got"]
+    assert refused.json()["fix"] == "Save under another name"
+    assert path.read_bytes() == before
+    assert save(client, [polygon(0, 0, 9, 9, "field")], "new", "own/mine.gpkg").status_code == 200
+
+
 def test_labels_become_data_that_a_fit_reads(own):
     folder, client = own
     save(client, [polygon(4, 4, 20, 20, "field"), polygon(4, 36, 20, 20, "forest")], "new")

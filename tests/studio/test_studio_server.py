@@ -135,6 +135,24 @@ def test_vectors_come_in_longitude_and_latitude(client):
     assert math.isclose(north, lat, abs_tol=2e-4)
 
 
+def test_the_first_rows_of_a_table(client, served):
+    folder = served / "later"
+    folder.mkdir()
+    rows = "".join(f"{n},{n / 2}\n" for n in range(201))
+    (folder / "many.csv").write_text("name,value\nfirst,\n" + rows)
+    (folder / "bad.csv").write_bytes(b'a,b\n1,2\n"')
+    (folder / "empty.csv").write_bytes(b"")
+    found = client.get("/api/table", params={"path": "place/later/many.csv"}).json()
+    assert (found["columns"], found["rows"][:2]) == (["name", "value"], [["first", None], ["0", 0.0]])
+    assert len(found["rows"]) == 200
+    assert found["cut"]
+    for name in ("bad.csv", "empty.csv"):
+        assert client.get("/api/table", params={"path": f"place/later/{name}"}).status_code == 404
+    entries = client.get("/api/files", params={"path": "place/later"}).json()["entries"]
+    assert {entry["kind"] for entry in entries} == {"table"}
+    shutil.rmtree(folder)
+
+
 def test_a_run_is_told_whole(client):
     found = client.get("/api/run", params={"path": "place/runs/old"}).json()
     assert found["system"] == "bhutan_rice"
@@ -146,10 +164,17 @@ def test_a_run_is_told_whole(client):
 
 def test_the_catalogue_and_a_card(client):
     systems = client.get("/api/systems").json()
-    assert {"id", "title", "family", "built"} == set(systems[0])
+    assert {"id", "title", "family", "built", "forms"} == set(systems[0])
+    assert {"cloudtracks:instances"} < {form for system in systems for form in system["forms"]}
     card = client.get("/api/systems/bhutan_rice").json()
     assert "epochs" in {option["name"] for option in card["options"]}
-    assert "weights" not in {option["name"] for option in card["options"]}
+    assert {option["name"] for option in card["options"] if option["file"]} == {"weights"}
+    form = client.get("/api/systems/cloudtracks:instances").json()
+    assert {"suppression", "epochs"} <= {option["name"] for option in form["options"]}
+    untrained = client.get("/api/systems/methane_onboard").json()
+    assert "epochs" not in {option["name"] for option in untrained["options"]}
+    assert untrained["predict"]["products"] == ["mask", "plumes", "quicklook"]
+    assert client.get("/api/systems/cloudtracks:nothing").status_code == 404
     assert client.get("/api/systems/nothing").status_code == 404
 
 

@@ -14,13 +14,21 @@ from fastapi.responses import FileResponse
 
 from swath import __version__, registry
 from swath.errors import ConfigError
-from swath.studio import compare, labels, orders, vectors
+from swath.studio import compare, labels, orders, tables, vectors
 from swath.studio.inspect import values_at
-from swath.studio.jobs import Jobs
+from swath.studio.jobs import Job, Jobs
 from swath.studio.layers import describe
 from swath.studio.listing import listing, runs_below
 from swath.studio.progress import picture_so_far
-from swath.studio.requests import CompareRequest, DataRequest, FitRequest, LabelsRequest, Name, PredictRequest
+from swath.studio.requests import (
+    CompareRequest,
+    DataRequest,
+    FitRequest,
+    LabelsRequest,
+    Name,
+    PredictRequest,
+    ScoreRequest,
+)
 from swath.studio.roots import OWN, Roots
 from swath.studio.runs import describe_run
 from swath.studio.tiles import COLOUR_MAPS, Style, Tiles
@@ -46,6 +54,9 @@ def routes(roots: Roots, jobs: Jobs) -> APIRouter:
     tiles = Tiles()
     # As many as there are processors: more would only hold more files open.
     workers = ThreadPoolExecutor(max(2, os.cpu_count() or 2), "swath-tiles")
+
+    def shown(job: Job) -> dict[str, Any]:
+        return {**jobs.shown(job), "products": orders.products(job, roots)}
 
     @api.get("/about")
     def about() -> dict[str, Any]:
@@ -100,6 +111,11 @@ def routes(roots: Roots, jobs: Jobs) -> APIRouter:
         found = vectors.geojson(roots.path(path), layer)
         return Response(json.dumps(found), media_type="application/geo+json", headers={"cache-control": "no-cache"})
 
+    @api.get("/table")
+    def table(path: File) -> dict[str, Any]:
+        """The first rows of a CSV."""
+        return tables.head(roots.path(path))
+
     @api.get("/download")
     def download(path: File) -> FileResponse:
         """A file as it is."""
@@ -116,7 +132,7 @@ def routes(roots: Roots, jobs: Jobs) -> APIRouter:
     @api.get("/run")
     def run(path: File) -> dict[str, Any]:
         """What a run was trained on, its curve, its scores beside baselines, what leaked."""
-        return {**describe_run(roots.path(path)), "path": path}
+        return {**describe_run(roots.path(path)), **orders.run_choices(roots.path(path)), "path": path}
 
     @api.post("/compare")
     def comparison(order: CompareRequest) -> dict[str, Any]:
@@ -131,16 +147,20 @@ def routes(roots: Roots, jobs: Jobs) -> APIRouter:
 
         built = set(registry.names())
         return [
-            {"id": row.id, "title": row.title, "family": row.family, "built": row.id in built}
+            {
+                "id": row.id, "title": row.title, "family": row.family, "built": row.id in built,
+                "forms": registry.forms(row.id)[1:] if row.id in built else [],
+            }
             for row in sorted(PLANNED, key=lambda row: (row.family, row.id))
-        ]
+        ]  # fmt: skip
 
     @api.get("/systems/{name}")
-    def system(name: Annotated[str, Path(pattern="^[a-z0-9_]{1,80}$")]) -> dict[str, Any]:
-        """The card of a system and the options that `fit` takes from here."""
+    def system(name: Annotated[str, Path(pattern="^[a-z0-9_]{1,80}(:[a-z0-9_]{1,80})?$")]) -> dict[str, Any]:
+        """The card of a system, and the options that `fit` takes from here for it or one of its forms, `id:form`."""
         card = registry.card(name)
         facts = {field: getattr(card, field) for field in card.__dataclass_fields__}
-        return {**facts, "family": card.family, "options": orders.fit_options(card.id)}
+        told = {"family": card.family, "called": name, "forms": registry.forms(name)[1:]}
+        return {**facts, **told, **orders.system_choices(name)}
 
     @api.get("/labels")
     def read_labels(path: File) -> Response:
@@ -165,27 +185,32 @@ def routes(roots: Roots, jobs: Jobs) -> APIRouter:
     @api.get("/jobs")
     def all_jobs() -> list[dict[str, Any]]:
         """All jobs, the newest first."""
-        return [jobs.shown(job) for job in jobs.all()]
+        return [shown(job) for job in jobs.all()]
 
     @api.post("/jobs/predict")
     def predict(order: PredictRequest) -> dict[str, Any]:
         """Queue `swath predict`."""
-        return jobs.shown(orders.predict(order, roots, jobs))
+        return shown(orders.predict(order, roots, jobs))
 
     @api.post("/jobs/fit")
     def fit(order: FitRequest) -> dict[str, Any]:
         """Queue `swath fit`."""
-        return jobs.shown(orders.fit(order, roots, jobs))
+        return shown(orders.fit(order, roots, jobs))
+
+    @api.post("/jobs/score")
+    def score(order: ScoreRequest) -> dict[str, Any]:
+        """Queue `swath score`."""
+        return shown(orders.score(order, roots, jobs))
 
     @api.post("/jobs/{job}/cancel")
     def cancel(job: str) -> dict[str, Any]:
         """End a job; what it finished so far stays."""
-        return jobs.shown(jobs.cancel(job))
+        return shown(jobs.cancel(job))
 
     @api.post("/jobs/{job}/resume")
     def resume(job: str) -> dict[str, Any]:
         """Let a job that was cut off go on."""
-        return jobs.shown(jobs.resume(job))
+        return shown(jobs.resume(job))
 
     @api.get("/jobs/{job}/log")
     def log(job: str) -> Response:
@@ -206,7 +231,7 @@ def routes(roots: Roots, jobs: Jobs) -> APIRouter:
         told = ""
         try:
             while True:
-                now = await asyncio.to_thread(lambda: json.dumps([jobs.shown(job) for job in jobs.all()[:50]]))
+                now = await asyncio.to_thread(lambda: json.dumps([shown(job) for job in jobs.all()[:50]]))
                 if now != told:
                     await socket.send_text(told := now)
                 # A closed socket is noticed by listening, not by sending.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import re
 import secrets
@@ -18,6 +19,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +49,8 @@ class Job:
         state: `interrupted` where the server was ended under it.
         created: When it was asked for, UTC.
         error: Why it failed, as the command line says it.
-        facts: What the page needs to show it: `place` on the map, `legend`, number of `rows` or `epochs`.
+        facts: What the page needs to show it: `corners` on the map, `legend`, `shape` or `epochs`; and the products
+            that were `written`.
     """
 
     id: str
@@ -216,7 +219,7 @@ class Jobs:
         with self._lock:
             self._process = None
             if status == 0:
-                self._set(id_, state="done")
+                self._set(id_, state="done", facts={**job.facts, "written": _written(self.folder / id_ / "log.txt")})
             elif id_ in self._cancelled:
                 self._set(id_, state="cancelled")
             elif self._thread is None:
@@ -249,6 +252,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Close the input of a worker, which it takes as the end."""
     if process.stdin and not process.stdin.closed:
         process.stdin.close()
+
+
+def _written(log: Path) -> list[str]:
+    """The files that a command names in the last lines that it printed: its products."""
+    lines = log.read_text("utf-8", "replace").splitlines()[-50:]
+    named = takewhile(lambda line: os.path.isabs(line) and os.path.isfile(line), reversed(lines))
+    return list(named)[::-1]
 
 
 def _told(log: Path, status: int) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
+import pyogrio
 import shapely
 
 from swath.errors import DataError, RunError
@@ -52,7 +54,7 @@ def load(path: Path) -> tuple[str, dict[str, Any]]:
         {
             "type": "Feature",
             "geometry": shapely.geometry.mapping(shape),
-            "properties": {COLUMN: None if column is None else str(label)},
+            "properties": {COLUMN: None if column is None or pd.isna(label) else str(label)},
         }
         for shape, label in zip(frame.geometry, frame[column] if column else frame.index, strict=True)
     ]
@@ -69,7 +71,7 @@ def save(path: Path, features: Sequence[Mapping[str, Any]], began: str) -> str:
 
     Raises:
         ConflictError: If the file has changed since.
-        DataError: If a feature is no valid geometry on Earth, or has no class.
+        DataError: If a feature is no valid geometry on Earth, or has no class, or the file holds more than classes.
         WriteError: If it cannot be written.
     """
     frame = _frame(features)
@@ -81,8 +83,26 @@ def save(path: Path, features: Sequence[Mapping[str, Any]], began: str) -> str:
                 expected=f"version {began[:8]}",
                 fix="Load it again and repeat your edit, or save under another name",
             )
+        if path.is_file():
+            _require_only_classes(path)
         write_vectors(frame, path)
         return version(path)
+
+
+def _require_only_classes(path: Path) -> None:
+    """Refuse to write over layers and columns that drawing does not keep."""
+    try:
+        layers = [name for name, _ in pyogrio.list_layers(path)]
+        columns = sorted({str(name) for layer in layers for name in pyogrio.read_info(path, layer=layer)["fields"]})
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise DataError(f"{path.name} is no label file", got=error, fix="Save under another name") from error
+    if len(layers) > 1 or columns != [COLUMN]:
+        raise DataError(
+            f"{path.name} holds more than Studio would keep",
+            got=f"{len(layers)} layers, columns {', '.join(columns) or 'none'}",
+            expected=f"one layer with the column {COLUMN}",
+            fix="Save under another name",
+        )
 
 
 def _frame(features: Sequence[Mapping[str, Any]]) -> gpd.GeoDataFrame:

@@ -1,4 +1,4 @@
-"""What is in a folder, as a person would call it: rasters, vectors, runs, descriptions of data, and what is broken."""
+"""What is in a folder, as a person would call it: rasters, vectors, tables, runs, data, and what is broken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from swath.studio.rasters import opened
 from swath.studio.roots import Roots
 from swath.tasks.run import Run
 
-Kind = Literal["folder", "run", "raster", "vector", "data"]
+Kind = Literal["folder", "run", "raster", "vector", "table", "data"]
 
 RASTERS = {".tif", ".tiff", ".jp2", ".png", ".jpg", ".jpeg"}
 VECTORS = {".gpkg", ".geojson", ".fgb", ".shp", ".parquet", ".geoparquet", ".kml"}
@@ -71,6 +71,8 @@ def kind_of(path: Path) -> Kind | None:
         return "raster"
     if suffix in VECTORS:
         return "vector"
+    if suffix == ".csv":
+        return "table"
     return "data" if suffix in (".yaml", ".yml") and path.name != "config.yaml" else None
 
 

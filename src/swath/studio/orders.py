@@ -1,57 +1,108 @@
-"""From what a person clicked to a command line: predict and fit as jobs, and the description of data for fit."""
+"""From what a person clicked to a command line: predict, fit and score as jobs, and the description of data for fit."""
 
 from __future__ import annotations
 
-import ast
 import os
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from swath import registry
 from swath.data.classes import Classes
-from swath.errors import ConfigError, DataError
+from swath.errors import ConfigError, DataError, UnknownNameError
 from swath.files import write_text
+from swath.studio import signatures
 from swath.studio.boxes import box_window, write_box
 from swath.studio.jobs import Job, Jobs
 from swath.studio.layers import describe
-from swath.studio.listing import RASTERS, VECTORS
-from swath.studio.requests import DataRequest, FitRequest, PredictRequest
+from swath.studio.listing import RASTERS, VECTORS, kind_of
+from swath.studio.requests import DataRequest, FitRequest, PredictRequest, ScoreRequest
 from swath.studio.roots import Roots
 from swath.studio.runs import describe_run
 from swath.tasks.recipe import Recipe
+
+#: Suffixes of sources that are no rasters; folders have none.
+SOURCES = {"", ".yaml", ".yml", ".csv", ".parquet", ".nc", ".h5", ".hdr", ".fits"}
+#: Kinds of tasks that write a map in chunks of rows, whose progress can be counted.
+_MAPS = {"segmentation", "gas_segmentation", "land use change"}
 
 
 def predict(order: PredictRequest, roots: Roots, jobs: Jobs) -> Job:
     """Queue `swath predict`.
 
     Raises:
-        SwathError: If a file is not there, the box is elsewhere, or the output cannot be written.
+        SwathError: If a file is not there, the box is elsewhere, the task has no such product or option, or the output
+            cannot be written.
     """
-    run = roots.path(order.run)
+    if (order.run is None) == (order.system is None) or bool(order.scene) == (order.source is not None):
+        raise ConfigError("Something is missing, or too much", expected="a run or a system, and a scene or a source")
+    run = None if order.run is None else roots.path(order.run)
+    told = (
+        describe_run(run)
+        if run
+        else {"classes": None, "system": order.system, "kind": signatures.kind(str(order.system))}
+    )
+    output = roots.new(order.output, suffixes(told["kind"]))
+    system = str(told["system"])
+    known, _ = signatures.products(system)
+    if strange := sorted(set(order.products) - set(known)):
+        raise ConfigError(f"{system} has no such product", got=", ".join(strange), expected=", ".join(known) or "none")
+    id_, folder = jobs.new_folder()
+    words, facts = _scene(order, roots, folder) if order.scene else (_source(order, roots), {})
+    words = ["predict", str(run or system), *words, "-o", str(output)]
+    if order.products:
+        words += ["--products", *order.products]
+    words += _options(order.options, order.files, predict_options(system), roots)
+    if told["kind"] != "segmentation" or order.products[:1] not in ([], ["classes"]):
+        told = {**told, "classes": None}
+    if told["kind"] not in _MAPS:
+        facts.pop("shape", None)
+    name = run.name if run else system
+    title = f"Predict {name} on {(order.source or order.scene[0]).split('/')[-1]}"
+    return jobs.start(words, title, output, id_, **facts, legend=told["classes"], shown=order.output)
+
+
+def suffixes(kind: str | None) -> tuple[str, ...]:
+    """Suffixes that the main product of a kind of task may have, the usual one first."""
+    maps, things, tables = (".tif",), (".gpkg", ".geojson"), (".csv", ".json")
+    known = {
+        **dict.fromkeys((*_MAPS, "gas_mapping"), maps),
+        "instances": things,
+        "sky_catalogue": (".fits",),
+        **dict.fromkeys(("effect clusters", "effect ranking"), (*tables, *things, *maps)),
+    }
+    return known.get(str(kind), (*tables, *things))
+
+
+def _scene(order: PredictRequest, roots: Roots, folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """The words for rasters, on all of them or in a box; and where on the map the result will be."""
     scene = [roots.path(name) for name in order.scene]
-    output = roots.new(order.output, (".tif",))
     if strange := [path.name for path in scene if path.suffix.casefold() not in RASTERS]:
         raise ConfigError("This is no raster that Studio serves", got=", ".join(strange))
-    legend = describe_run(run)["classes"]
+    # all are opened here, which refuses virtual rasters under another suffix
+    told = [describe(path) for path in scene]
     window, corners = box_window(scene[0], order.box)
-    id_, folder = jobs.new_folder()
     if order.box is not None:
-        boxes = [folder / f"{path.stem}-box.vrt" for path in scene]
+        boxes = [folder / f"{number}-{path.stem}-box.vrt" for number, path in enumerate(scene, 1)]
         for path, box in zip(scene, boxes, strict=True):
             write_box(path, box_window(path, order.box)[0], box)
         scene = boxes
-    words = ["predict", str(run), ",".join(map(str, scene)), "-o", str(output)]
-    if order.products != ["classes"]:
-        words += ["--products", *order.products]
-    if describe_crs(roots.path(order.scene[0])) is None:
-        words.append("--crs=none")
-    return jobs.start(
-        words, f"Predict {run.name} on {roots.path(order.scene[0]).name}", output, id_,
-        shape=list(window[2:]), corners=corners, legend=legend, shown=order.output,
-    )  # fmt: skip
+    words = [",".join(map(str, scene)), *(["--crs=none"] if told[0]["crs"] is None else [])]
+    return words, {"shape": list(window[2:]), "corners": corners}
+
+
+def _source(order: PredictRequest, roots: Roots) -> list[str]:
+    """The word for what is no raster."""
+    source = roots.path(str(order.source))
+    suffix = "" if source.is_dir() else source.suffix.casefold()
+    if suffix not in SOURCES or order.box is not None or (order.part and suffix not in (".yaml", ".yml")):
+        raise ConfigError(
+            "This cannot be a source", got=source.name,
+            expected=f"a folder, or a file of {', '.join(sorted(SOURCES)[1:])}",
+            fix="Boxes are for rasters, names of scenes for a YAML",
+        )  # fmt: skip
+    return [f"{source}:{order.part}" if order.part else str(source)]
 
 
 def fit(order: FitRequest, roots: Roots, jobs: Jobs) -> Job:
@@ -60,56 +111,88 @@ def fit(order: FitRequest, roots: Roots, jobs: Jobs) -> Job:
     Raises:
         SwathError: If the system, data or an option is unknown, or the run cannot be written.
     """
-    card = registry.card(order.system)
     data = roots.path(order.data)
     output = roots.new(order.output, ("",))
-    known = {option["name"] for option in fit_options(card.id)}
-    if strange := sorted(set(order.options) - known):
-        raise ConfigError(
-            f"{card.id} has no such option here", got=", ".join(strange), expected=", ".join(sorted(known))
-        )
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in sorted(order.options.items())]
+    options = _options(order.options, order.files, fit_options(order.system), roots)
     id_, _ = jobs.new_folder()
-    words = ["fit", card.id, str(data), "-o", str(output), *options]
-    epochs = order.options.get("epochs", "")
+    words = ["fit", order.system, str(data), "-o", str(output), *options]
+    epochs = order.options.get("epochs", "") if signatures.has_recipe(order.system) else ""
     return jobs.start(
-        words, f"Fit {card.id} on {data.name}", output, id_,
+        words, f"Fit {order.system} on {data.name}", output, id_,
         epochs=int(epochs) if epochs.isdigit() else None, shown=order.output,
     )  # fmt: skip
 
 
+def score(order: ScoreRequest, roots: Roots, jobs: Jobs) -> Job:
+    """Queue `swath score`.
+
+    Raises:
+        SwathError: If the run or the data are not there.
+    """
+    run, data = roots.path(order.run), roots.path(order.data)
+    describe_run(run)
+    id_, _ = jobs.new_folder()
+    output = run / "scores-test.json"
+    return jobs.start(["score", str(run), str(data)], f"Score {run.name} on {data.name}", output, id_, run=order.run)
+
+
 def fit_options(system: str) -> list[dict[str, Any]]:
-    """Options of a system that a client may set: those of its builder that name no files, and of the recipe."""
-    own = [
-        option
-        for option in _builder_options(system)
-        if option["name"] not in ("bands", "classes", "weights") and "Path" not in option["type"]
-    ]
-    recipe = [{"name": f.name, "type": str(f.type), "default": "the system's"} for f in fields(Recipe)]
-    return [*own, *recipe, {"name": "seed", "type": "int", "default": "0"}]
+    """Options of `fit` for a system or form: of its builder, its task's `fit`, and the recipe where it has one."""
+    own = [*signatures.builder_options(system), *signatures.verb_options(system, "fit")]
+    recipe = [signatures.Option(f.name, str(f.type), "the system's") for f in fields(Recipe)]
+    return [_plain(option) for option in [*own, *(recipe if signatures.has_recipe(system) else [])]]
 
 
-def _builder_options(system: str) -> list[dict[str, Any]]:
-    """Name, type and default of a builder's options, read from its file: to run it would load torch into the server."""
-    card = registry.card(system)
-    tree = ast.parse((Path(registry.__file__).parent / "systems" / card.family / f"{card.id}.py").read_text("utf-8"))
-    builders = (node for node in tree.body if isinstance(node, ast.FunctionDef) and "register(" in _decorators(node))
-    arguments = next(builders).args
-    names = [*arguments.args, *arguments.kwonlyargs]
-    missing = [None] * (len(arguments.args) - len(arguments.defaults))
-    defaults = [*missing, *arguments.defaults, *arguments.kw_defaults]
-    return [
-        {
-            "name": name.arg,
-            "type": ast.unparse(name.annotation) if name.annotation else "str",
-            "default": ast.unparse(default) if default else "must be given",
-        }
-        for name, default in zip(names, defaults, strict=True)
-    ]
+def predict_options(system: str) -> list[dict[str, Any]]:
+    """Options of `predict` for a system or form, products apart; also its builder's where it needs no training."""
+    own = [] if signatures.is_trained(system) else signatures.builder_options(system)
+    verb = [option for option in signatures.verb_options(system, "predict") if option.name != "products"]
+    return [_plain(option) for option in [*own, *verb]]
 
 
-def _decorators(node: ast.FunctionDef) -> str:
-    return " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
+def system_choices(system: str) -> dict[str, Any]:
+    """What a client may choose for a system or form: options of `fit`, and of `predict` where it needs no training."""
+    told: dict[str, Any] = {"options": fit_options(system), "trained": signatures.is_trained(system)}
+    return told if told["trained"] else {**told, "predict": _predict_choices(system, signatures.kind(system))}
+
+
+def run_choices(run: Path) -> dict[str, Any]:
+    """What a client may choose when a run is applied; null where its system is not known here."""
+    told = describe_run(run)
+    try:
+        return {"predict": _predict_choices(str(told["system"]), told["kind"])}
+    except UnknownNameError:
+        return {"predict": None}
+
+
+def _predict_choices(system: str, kind: str | None) -> dict[str, Any]:
+    possible, usual = signatures.products(system)
+    return {
+        "products": possible, "usual": usual, "suffixes": suffixes(kind), "options": predict_options(system),
+    }  # fmt: skip
+
+
+def products(job: Job, roots: Roots) -> list[dict[str, str | None]]:
+    """What a job that is done has written and is still there: names and kinds, the main one first."""
+    found = [Path(path) for path in job.facts.get("written", ()) if os.path.isfile(path)]
+    return [{"path": roots.name(path), "kind": kind_of(path)} for path in found if roots.holds(path)]
+
+
+def _plain(option: signatures.Option) -> dict[str, Any]:
+    return {**asdict(option), "file": option.is_file}
+
+
+def _options(options: dict[str, str], files: dict[str, str], known: list[dict[str, Any]], roots: Roots) -> list[str]:
+    """Words for options that a client may set; those that name files take served files."""
+    for given, file in ((options, False), (files, True)):
+        names = [option["name"] for option in known if option["file"] is file]
+        if strange := sorted(set(given) - set(names)):
+            raise ConfigError(
+                f"There is no such option {'that names a file ' if file else ''}here",
+                got=", ".join(strange), expected=", ".join(sorted(names)),
+            )  # fmt: skip
+    values = {**options, **{name: str(roots.path(file)) for name, file in files.items()}}
+    return [f"--{name.replace('_', '-')}={value}" for name, value in sorted(values.items())]
 
 
 def write_data(order: DataRequest, roots: Roots) -> Path:
@@ -146,11 +229,6 @@ def write_data(order: DataRequest, roots: Roots) -> Path:
         described["ignore"] = [0]
     write_text(output, yaml.safe_dump(described, sort_keys=False))
     return output
-
-
-def describe_crs(path: Path) -> str | None:
-    """Name of the CRS of a raster."""
-    return describe(path)["crs"]
 
 
 def _relative(path: Path, output: Path) -> str:

@@ -9,7 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 #: A file or folder as clients call it: `ROOT/part/part`.
 Name = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\\]+$")]
 #: The value of an option on a command line; neither a path nor a flag.
-Value = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9+.,_ ]([A-Za-z0-9+.,_ -]*)$")]
+Value = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9+.,_ ]([A-Za-z0-9+.,_? -]*)$")]
+#: A system, or a form of it, `id:form`.
+System = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,80}(:[a-z0-9_]{1,80})?$")]
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
+Options = Annotated[dict[Word, Value], Field(default_factory=dict, max_length=40)]
+Files = Annotated[dict[Word, Name], Field(default_factory=dict, max_length=40)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Box = tuple[Longitude, Latitude, Longitude, Latitude]
@@ -20,41 +25,61 @@ class _Request(BaseModel):
 
 
 class PredictRequest(_Request):
-    """Apply a run to rasters, on all of them or in a box.
+    """Apply a run, or a system that needs no training: to rasters, on all of them or in a box, or to another source.
 
     Attributes:
-        run: The run.
-        scene: Rasters that hold the task's bands one after the other.
-        output: The map, with the suffix .tif.
+        run: The run; null for a system that needs no training.
+        system: That system.
+        scene: Rasters that hold the task's bands one after the other; none where there is a source.
+        source: What a task takes that is no raster: a YAML that describes data, a table, a cube, a folder.
+        part: The scene of the YAML that is meant, if it has several.
+        output: The main product; the suffix is one that the task writes.
         box: West, south, east, north.
-        products: What is written; the first is shown.
+        products: What is written; those that the task writes unasked where empty.
+        options: Options of the task's `predict`, as on the command line.
+        files: Options that name a file.
     """
 
-    run: Name
-    scene: list[Name] = Field(min_length=1, max_length=40)
+    run: Name | None = None
+    system: System | None = None
+    scene: list[Name] = Field(default_factory=list, max_length=40)
+    source: Name | None = None
+    part: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f/\\]+$")] | None = None
     output: Name
     box: Box | None = None
-    products: list[Literal["classes", "probabilities", "uncertainty", "vectors"]] = Field(
-        default=["classes"], min_length=1, max_length=4
-    )
+    products: list[Word] = Field(default_factory=list, max_length=10)
+    options: Options
+    files: Files
 
 
 class FitRequest(_Request):
     """Train a system.
 
     Attributes:
-        system: Id of the system.
+        system: Id of the system, or `id:form`.
         data: A YAML that describes data, or a folder in the system's layout.
         output: Folder of the run.
-        options: Options of the recipe or the builder, as on the command line.
+        options: Options of the builder, the recipe and the task's `fit`, as on the command line.
+        files: Options that name a file, for example `weights`.
     """
 
-    system: str = Field(pattern=r"^[a-z0-9_]{1,80}$")
+    system: System
     data: Name
     output: Name
-    options: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,60}$")], Value] = Field(
-        default_factory=dict, max_length=40
-    )
+    options: Options
+    files: Files
+
+
+class ScoreRequest(_Request):
+    """Score a run.
+
+    Attributes:
+        run: The run.
+        data: A YAML that describes data, or a folder in the system's layout.
+    """
+
+    run: Name
+    data: Name
 
 
 class ClassName(_Request):

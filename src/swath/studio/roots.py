@@ -77,6 +77,10 @@ class Roots:
             )
         return found
 
+    def holds(self, path: Path) -> bool:
+        """Whether a path lies in a root."""
+        return any(path == folder or folder in path.parents for folder in self._folders.values())
+
     def name(self, path: Path) -> str:
         """What clients call a path below a root.
 
