@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A machine may forbid bytecode files; every start of torch is twice as slow without them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all check bench docs clean
+.PHONY: demo test test-all test-browser page wheel check bench docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/ready
@@ -18,6 +18,18 @@ test: $(VENV)/ready
 
 test-all: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m ""
+
+# The page of the studio: needs Node 20 or later.
+page:
+	cd studio && npm ci --no-audit --no-fund && npm run build
+
+# Needs Chromium: apt-get install chromium. SWATH_SHOTS=FOLDER keeps screenshots.
+test-browser: $(VENV)/ready page
+	$(BIN)/python -m pip install --quiet playwright
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/studio/test_studio_browser.py
+
+wheel: $(VENV)/ready page
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 check: $(VENV)/ready
 	$(BIN)/ruff format --check .

@@ -72,21 +72,31 @@ export function table(head: string[], rows: Child[][], caption?: string): HTMLEl
   ));
 }
 
+/** Something to read over the page; Escape closes it. */
+export function dialog(title: string, ...content: Child[]): void {
+  const element: HTMLDialogElement = h("dialog", { "aria-label": title, onclose: () => element.remove() }, h("div", { class: "row" }, h("h2", {}, title), button("Close", () => element.close(), { class: "small" })), ...content);
+  document.body.append(element);
+  element.showModal();
+}
+
 const COLOURS = ["#2b7bba", "#d1495b", "#3a9d5d", "#a06cd5", "#c98b1d", "#5b6770"];
 
 /** A line chart; its numbers are said in a table beside it, for who cannot see it. */
 export function chart(title: string, x: number[], xLabel: string, lines: Record<string, (number | null)[]>, time = false): HTMLElement {
   const box = h("div", { class: "chart", role: "img", "aria-label": `${title}: ${Object.keys(lines).join(", ")} over ${xLabel}` });
+  const said = (value: number | null | undefined) => (value === null || value === undefined ? "–" : +value.toPrecision(5));
+  const rows = x.map((at, i) => [time ? new Date(at * 1000).toISOString().slice(0, 10) : said(at), ...Object.values(lines).map((line) => said(line[i]))]);
+  const numbers = h("details", { class: "quiet" }, h("summary", {}, `Numbers of ${title}`), table([xLabel, ...Object.keys(lines)], rows));
   const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim() || "#222";
   const axis = { stroke: ink, grid: { stroke: "#8883" }, ticks: { stroke: "#8883" } };
   requestAnimationFrame(() => {
     new uPlot({
       width: Math.max(240, Math.min(box.clientWidth || 340, 640)), height: 190, title, scales: { x: { time } },
-      axes: [{ ...axis, label: xLabel, labelSize: 18 }, { ...axis, size: 60 }],
+      axes: [{ ...axis, label: xLabel, labelSize: 18, ...(xLabel === "epoch" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] } : {}) }, { ...axis, size: 60 }],
       series: [{ label: xLabel }, ...Object.keys(lines).map((label, i) => ({
         label, stroke: COLOURS[i % COLOURS.length]!, width: 2, points: { show: x.length < 40 }, spanGaps: true,
       }))],
     }, [x, ...Object.values(lines)] as uPlot.AlignedData, box);
   });
-  return box;
+  return h("div", {}, box, numbers);
 }

@@ -3,7 +3,7 @@
 import { Marker } from "maplibre-gl";
 import { get, type Values } from "./api";
 import { button, byId, chart, field, h, notice, select, table } from "./dom";
-import { map } from "./map";
+import { featuresAt, map } from "./map";
 import { changed, dated, layers, onLayers, rasters } from "./state";
 
 let marker: Marker | null = null;
@@ -11,21 +11,25 @@ let timeBand = "";
 export const drawing = { active: false };
 
 export async function inspect(lon: number, lat: number): Promise<void> {
-  const shown = rasters();
-  if (!shown.length) return;
-  const found = (await get<(Values | null)[]>("values", { lon, lat, path: shown.map((layer) => layer.path) })).flatMap((v) => v ?? []);
+  const shown = rasters().slice(0, 100);
+  const things = featuresAt(layers, lon, lat);
+  if (!layers.length) throw new Error("Add a layer to the map first");
+  const found = shown.length ? (await get<(Values | null)[]>("values", { lon, lat, path: shown.map((layer) => layer.path) })).flatMap((v) => v ?? []) : [];
   marker ??= new Marker({ color: "#d1495b" });
   marker.setLngLat([lon, lat]).addTo(map);
   const box = byId("inspector");
   box.hidden = false;
   box.replaceChildren(
     h("div", { class: "row" }, h("h2", {}, "Pixel"), button("Close", () => { box.hidden = true; marker?.remove(); marker = null; }, { class: "small" })),
-    h("p", { class: "quiet" }, `${lat.toFixed(5)}° N, ${lon.toFixed(5)}° E`),
-    ...(found.length ? [] : [h("p", {}, "No layer has data here.")]),
+    h("p", { class: "quiet" }, place(lon, lat)),
+    ...things.map(({ name, properties }) => table(["column", "value"], Object.entries(properties).map(([key, value]) => [key, String(value)]), name)),
+    ...(found.length || things.length ? [] : [h("p", {}, "No layer has data here.")]),
     ...timeCurve(found),
     ...found.flatMap(one),
   );
 }
+
+const place = (lon: number, lat: number) => `${Math.abs(lat).toFixed(5)}° ${lat < 0 ? "S" : "N"}, ${Math.abs(lon).toFixed(5)}° ${lon < 0 ? "W" : "E"}`;
 
 function one(values: Values): HTMLElement[] {
   const name = values.path.split("/").at(-1)!;
@@ -80,7 +84,7 @@ function timeline(): void {
 
 export function startInspector(): void {
   map.on("click", (event) => { if (!drawing.active) void inspect(event.lngLat.lng, event.lngLat.lat).catch((error) => notice(error.message, true)); });
-  map.on("mousemove", (event) => { byId("where").textContent = `${event.lngLat.lat.toFixed(4)}, ${event.lngLat.lng.toFixed(4)}`; });
+  map.on("mousemove", (event) => { byId("where").textContent = place(event.lngLat.lng, event.lngLat.lat); });
   byId("tools").append(button("Inspect the centre", () => inspect(map.getCenter().lng, map.getCenter().lat)));
   onLayers(timeline);
 }

@@ -3,7 +3,8 @@
 import { address, ask, post, watchJobs, type Job } from "./api";
 import { button, h, notice } from "./dom";
 import { fit, ready, soFar } from "./map";
-import { addRaster } from "./state";
+import { showTable } from "./layersPanel";
+import { addRaster, addVector } from "./state";
 
 const list = h("ul", { class: "jobs", "aria-label": "Jobs, the newest first" });
 const logs = new Map<string, string>();
@@ -14,8 +15,17 @@ export function jobsPanel(): HTMLElement {
 }
 
 export async function copy(text: string): Promise<void> {
-  await navigator.clipboard.writeText(text).catch(() => { throw new Error(`The browser does not allow to copy. The command is: ${text}`); });
+  // browsers have no clipboard for pages of other machines without TLS
+  await (navigator.clipboard?.writeText(text) ?? Promise.reject()).catch(() => { throw new Error(`The browser does not allow to copy. The command is: ${text}`); });
   notice("Copied");
+}
+
+function product({ path, kind }: Job["products"][number]): HTMLElement {
+  const show = { raster: () => addRaster(path), vector: () => addVector(path), table: () => showTable(path) }[kind as string];
+  const name = path.split("/").at(-1)!;
+  return h("li", { class: "row" }, h("span", {}, name),
+    show ? button("Show", show, { class: "small", "aria-label": `Show ${name}` }) : null,
+    h("a", { class: "small", href: address("download", { path }), download: "", "aria-label": `Download ${name}` }, "Download"));
 }
 
 function card(job: Job): HTMLElement {
@@ -24,13 +34,11 @@ function card(job: Job): HTMLElement {
   return h("li", { class: `job ${job.state}` },
     h("strong", {}, job.title), h("span", { class: "state" }, job.state),
     job.total ? h("progress", { max: job.total, value: job.done, "aria-label": `${job.done} of ${job.total} steps` }) : job.state === "running" ? h("progress", { "aria-label": "running" }) : null,
-    job.total ? h("span", { class: "quiet" }, `${job.done} of ${job.total} ${job.words[0] === "fit" ? "epochs" : "parts"}`) : null,
+    job.total ? h("span", { class: "quiet" }, `${job.done} of ${job.total} ${job.words[0] === "fit" ? "epochs" : "strips"}`) : null,
     job.error ? h("p", { class: "reason" }, job.error) : null,
     h("div", { class: "row" },
       !over ? button("Cancel", () => post(`jobs/${job.id}/cancel`), { class: "small" }) : null,
       ["failed", "cancelled", "interrupted"].includes(job.state) ? button("Go on", () => post(`jobs/${job.id}/resume`), { class: "small" }) : null,
-      job.state === "done" && job.facts.shown && job.words[0] === "predict" ? button("Show", async () => { await addRaster(job.facts.shown!); }, { class: "small" }) : null,
-      job.state === "done" && job.facts.shown && job.words[0] === "predict" ? h("a", { class: "small", href: address("download", { path: job.facts.shown }), download: "" }, "Download") : null,
       button("Copy the command line", () => copy(job.command), { class: "small" }),
       button(log === undefined ? "Log" : "Hide log", async () => {
         if (log === undefined) logs.set(job.id, await (await ask(address(`jobs/${job.id}/log`))).text());
@@ -38,7 +46,8 @@ function card(job: Job): HTMLElement {
         show(last);
       }, { class: "small" }),
     ),
-    log === undefined ? null : h("pre", { tabindex: 0 }, log || "nothing was printed"),
+    job.products.length ? h("ul", { class: "files", "aria-label": "Products" }, ...job.products.map(product)) : null,
+    log === undefined ? null : h("pre", { tabindex: 0 }, `$ ${job.command}\n\n${log || "nothing was printed"}`),
   );
 }
 
@@ -61,7 +70,9 @@ function follow(jobs: Job[]): void {
     const before = known.get(job.id);
     if (before && before !== job.state) {
       notice(`${job.title}: ${job.state}${job.error ? `. ${job.error}` : ""}`, job.state === "failed");
-      if (job.state === "done" && job.words[0] === "predict" && job.facts.shown) void addRaster(job.facts.shown, false).catch((error) => notice(error.message, true));
+      const first = job.state === "done" ? job.products[0] : undefined;
+      const shown = first?.kind === "raster" ? addRaster(first.path, false) : first?.kind === "vector" ? addVector(first.path) : null;
+      shown?.catch((error) => notice(error.message, true));
     }
     if (before === undefined && known.size && job.facts.corners && job.state === "queued") {
       const [lons, lats] = [job.facts.corners.map((c) => c[0]), job.facts.corners.map((c) => c[1])];

@@ -2,9 +2,10 @@
 
 import type { GeoJSONStoreFeatures, TerraDraw } from "terra-draw";
 import { address, ask, post, Refusal } from "./api";
-import { button, field, h, notice, select } from "./dom";
+import { button, byId, field, h, notice, select } from "./dom";
 import { colours, labelDraw } from "./draw";
 import { drawing } from "./inspector";
+import { map } from "./map";
 import { onLayers, rasters } from "./state";
 
 const SUGGESTED = ["#d1495b", "#2b7bba", "#3a9d5d", "#c98b1d", "#a06cd5", "#5b6770", "#e377c2", "#17becf"];
@@ -19,10 +20,13 @@ export function labelsPanel(own: string): HTMLElement {
   let current = "";
   let unsaved = false;
   let tool: TerraDraw | null = null;
+  /** What was loaded and the drawing tool cannot hold; it is saved as it came. */
+  let kept: GeoJSON.Feature[] = [];
+  let corners: [number, number][] = [];
 
   const touched = () => { unsaved = true; say(); };
   const features = () => (tool?.getSnapshot() ?? []).filter((f) => f.properties.mode === "polygon" || f.properties.mode === "point");
-  const say = () => { state.textContent = `${features().length} labels${unsaved ? ", not saved" : `, saved in ${path.value}`}.`; };
+  const say = () => { state.textContent = `${features().length + kept.length} labels${unsaved ? ", not saved" : `, saved in ${path.value}`}.`; };
 
   async function use(mode: "polygon" | "point" | "select" | "static"): Promise<void> {
     if ((mode === "polygon" || mode === "point") && !current) throw new Error("Add a class and choose it first");
@@ -53,22 +57,25 @@ export function labelsPanel(own: string): HTMLElement {
   }
 
   async function load(): Promise<void> {
+    if (unsaved && !confirm("Labels that you drew are not saved. Load the file and drop them?")) return;
     tool = await labelDraw(touched, () => current);
     const answer = await ask(address("labels", { path: path.value }));
     version = (answer.headers.get("etag") ?? "new").replaceAll('"', "");
     const found: GeoJSON.FeatureCollection = await answer.json();
     const single = found.features.flatMap(parts);
-    for (const feature of single) addClass(String(feature.properties!.class));
+    for (const feature of single) addClass(String(feature.properties!.class ?? ""));
     tool.clear();
-    const added = tool.addFeatures(single as GeoJSONStoreFeatures[]).filter((one) => !one.valid);
-    if (added.length) notice(`${added.length} labels cannot be edited here and are not shown`, true);
+    const drawable = single.filter((feature) => feature.properties!.mode !== "linestring");
+    const refused = tool.addFeatures(drawable as GeoJSONStoreFeatures[]).flatMap((one, i) => (one.valid ? [] : [drawable[i]!]));
+    kept = [...single.filter((feature) => feature.properties!.mode === "linestring"), ...refused];
+    if (kept.length) notice(`${kept.length} labels cannot be edited here; they are not shown, and are saved as they are`, true);
     unsaved = false;
     conflict.replaceChildren();
     say();
   }
 
   async function save(began = version): Promise<void> {
-    const drawn = features().map((f) => ({ type: "Feature", geometry: f.geometry, properties: { class: f.properties.class } }));
+    const drawn = [...features(), ...kept].map((f) => ({ type: "Feature", geometry: f.geometry, properties: { class: f.properties!.class } }));
     try {
       const answer = await ask(address("labels", { path: path.value }), { method: "PUT", headers: { "content-type": "application/json", "if-match": `"${began}"` }, body: JSON.stringify({ type: "FeatureCollection", features: drawn }) });
       version = (await answer.json()).version;
@@ -80,9 +87,33 @@ export function labelsPanel(own: string): HTMLElement {
       if (!(error instanceof Refusal) || error.status !== 412) throw error;
       conflict.replaceChildren(h("p", { class: "reason" }, error.message),
         button("Save mine under another name", async () => { path.value = path.value.replace(/(-\d+)?\.gpkg$/, `-${Date.now()}.gpkg`); version = "new"; await save("new"); }),
-        button("Load theirs, drop mine", load));
+        button("Load theirs, drop mine", () => { unsaved = false; return load(); }));
     }
   }
+
+  /** Drawing without a pointer: the arrow keys move the map, and what is drawn is at its centre. */
+  async function atCentre(what: "point" | "corner" | "close"): Promise<void> {
+    if (!current) throw new Error("Add a class and choose it first");
+    tool = await labelDraw(touched, () => current);
+    const at = map.getCenter();
+    const here: [number, number] = [Math.round(at.lng * 1e9) / 1e9, Math.round(at.lat * 1e9) / 1e9];
+    if (what === "corner") {
+      corners.push(here);
+      state.textContent = `Corner ${corners.length} of a polygon at ${here[1].toFixed(5)}, ${here[0].toFixed(5)}.`;
+      return;
+    }
+    if (what === "close" && corners.length < 3) throw new Error("A polygon has three corners at least");
+    const geometry: GeoJSON.Geometry = what === "point" ? { type: "Point", coordinates: here } : { type: "Polygon", coordinates: [[...corners, corners[0]!]] };
+    const [added] = tool.addFeatures([{ type: "Feature", geometry, properties: { mode: what === "point" ? "point" : "polygon", class: current } }] as GeoJSONStoreFeatures[]);
+    corners = [];
+    if (!added?.valid) throw new Error(`This cannot be drawn: ${added?.reason ?? "it is no shape"}`);
+    touched();
+  }
+
+  const centre = h("details", {}, h("summary", {}, "Draw by keyboard"),
+    h("p", { class: "quiet" }, "Move the map with the arrow keys when it has the focus; the cross marks its centre."),
+    h("div", { class: "row" }, ...([["point", "Point at the centre"], ["corner", "Corner at the centre"], ["close", "Close the polygon"]] as const).map(([what, text]) => button(text, () => atCentre(what), { class: "small" }))));
+  centre.addEventListener("toggle", () => { byId("stage").classList.toggle("crossed", centre.open); });
 
   const tools = h("div", { class: "row", role: "toolbar", "aria-label": "Drawing" },
     ...([["polygon", "Polygon"], ["point", "Point"], ["select", "Select, move, reshape"], ["static", "Stop drawing"]] as const).map(([mode, text]) => button(text, () => use(mode), { class: "small", "data-mode": mode, "aria-pressed": "false" })),
@@ -94,7 +125,7 @@ export function labelsPanel(own: string): HTMLElement {
     h("div", { class: "row" }, button("Load", load), button("Save", () => save())), conflict, state,
     h("h3", {}, "Classes"), classes,
     h("form", { class: "row", onsubmit: (event: Event) => { event.preventDefault(); addClass(name.value.trim()); name.value = ""; } }, field("New class", name), h("button", {}, "Add")),
-    h("h3", {}, "Draw"), tools,
+    h("h3", {}, "Draw"), tools, centre,
     dataForm(own, path),
   );
 }

@@ -1,11 +1,11 @@
 // The panel of files and layers: browse, add, style, order, swipe.
 
-import { address, get, type About, type Entry } from "./api";
-import { button, field, h, notice, select } from "./dom";
+import { address, get, type About, type Entry, type Table } from "./api";
+import { button, dialog, field, h, notice, select, table } from "./dom";
 import * as gl from "./map";
 import { addRaster, addRemote, addVector, changed, drop, layers, move, onLayers, restyle } from "./state";
 
-const ICONS = { folder: "▸", run: "◆", raster: "▦", vector: "⬠", data: "≡" };
+const ICONS = { folder: "▸", run: "◆", raster: "▦", vector: "⬠", table: "▤", data: "≡" };
 let swiped: gl.Layer | null = null;
 
 export function layersPanel(about: About, openRun: (path: string) => void): HTMLElement {
@@ -38,6 +38,7 @@ export function layersPanel(about: About, openRun: (path: string) => void): HTML
       run: () => openRun(entry.path),
       raster: async () => { await addRaster(entry.path); },
       vector: async () => { await addVector(entry.path); },
+      table: () => showTable(entry.path),
       data: () => notice(`${entry.name} describes data: fit a system on it from the panel Systems`),
     }[entry.kind];
     return h("li", {},
@@ -58,16 +59,27 @@ export function layersPanel(about: About, openRun: (path: string) => void): HTML
       ),
       opacity,
       facts ? h("p", { class: "quiet" }, `${facts.shape[1]} × ${facts.shape[0]} px of ${+facts.resolution[0].toPrecision(4)}, ${facts.crs ?? "no CRS"}, ${facts.dtype}${facts.date ? `, ${facts.date.slice(0, 10)}` : ""}`) : null,
-      facts?.classes ? legend(facts.classes) : facts ? style(layer) : null,
+      facts?.classes ? legend(facts.classes) : facts ? h("div", {}, scale(layer), style(layer)) : null,
+      layer.classes ? legend(layer.classes) : null,
       layer.difference ? legend([{ name: "same", colour: "#787878" }, { name: "different", colour: "#d6276e" }]) : null,
       layer.vector && layer.vector.layers.length > 1 ? field("Layer of the file", select(layer.vector.layers.map((n) => [n, n]), layer.name.split(": ")[1], (name) => { drop(layer); void addVector(layer.path, name); })) : null,
       h("div", { class: "row" },
-        facts ? button("Zoom to", () => gl.fit(facts.bounds), { class: "small" }) : null,
+        facts || layer.vector ? button("Zoom to", () => gl.fit(facts?.bounds ?? layer.vector!.bbox), { class: "small" }) : null,
         facts || layer.difference ? button(swiped === layer ? "End swipe" : "Swipe", () => (swiped === layer ? endSwipe() : startSwipe(layer)), { class: "small", "aria-pressed": swiped === layer }) : null,
         layer.path ? h("a", { class: "small", href: address("download", { path: layer.path }), download: "" }, "Download") : null,
       ),
       facts?.provenance ? h("details", {}, h("summary", {}, "How it was made"), h("pre", {}, JSON.stringify(facts.provenance, null, 1))) : null,
     );
+  }
+
+  /** The legend of a single band: its colours, and the numbers at both ends. */
+  function scale(layer: gl.Layer): HTMLElement | null {
+    const band = layer.facts!.bands[layer.bands[0]! - 1]!;
+    const colours = about.colour_maps[layer.colours];
+    if (layer.bands.length !== 1 || !colours) return null;
+    const [low, high] = (["low", "high"] as const).map((end) => +(layer[end] ? Number(layer[end]) : band[end]).toPrecision(4));
+    return h("div", { class: "scale", role: "img", "aria-label": `Colours of ${band.name}, from ${low} to ${high} ${band.unit ?? ""}` },
+      h("span", {}, low), h("span", { class: "ramp", style: `background:linear-gradient(to right,${colours.join()})` }), h("span", {}, `${high} ${band.unit ?? ""}`));
   }
 
   function style(layer: gl.Layer): HTMLElement {
@@ -84,7 +96,7 @@ export function layersPanel(about: About, openRun: (path: string) => void): HTML
     return h("details", {}, h("summary", {}, "Style"),
       bands.length > 2 ? field("Shown as", mode) : null,
       ...layer.bands.map((band, i) => field(layer.bands.length === 3 ? ["Red", "Green", "Blue"][i]! : "Band", select(options, String(band), (value) => set(() => { layer.bands[i] = Number(value); layer.low = layer.high = ""; })))),
-      layer.bands.length === 1 ? field("Colours", select(about.colour_maps.map((name) => [name, name]), layer.colours, (name) => set(() => { layer.colours = name; }))) : null,
+      layer.bands.length === 1 ? field("Colours", select(Object.keys(about.colour_maps).map((name) => [name, name]), layer.colours, (name) => set(() => { layer.colours = name; }))) : null,
       field("Darkest at", limit("low")), field("Brightest at", limit("high")),
     );
   }
@@ -126,6 +138,13 @@ export function layersPanel(about: About, openRun: (path: string) => void): HTML
   void browse(folder).catch((error) => notice(error.message, true));
   show();
   return panel;
+}
+
+export async function showTable(path: string): Promise<void> {
+  const found = await get<Table>("table", { path });
+  const rows = found.rows.map((row) => row.map((value) => (typeof value === "number" ? +value.toPrecision(8) : value)));
+  dialog(path.split("/").at(-1)!, table(found.columns, rows), found.cut ? h("p", { class: "quiet" }, `The first ${rows.length} rows.`) : null,
+    h("a", { class: "small", href: address("download", { path }), download: "" }, "Download"));
 }
 
 export function legend(classes: { name: string; colour: string }[]): HTMLElement {

@@ -7,6 +7,7 @@ import { startInspector } from "./inspector";
 import { jobsPanel, startJobs } from "./jobsPanel";
 import { labelsPanel } from "./labelsPanel";
 import { layersPanel } from "./layersPanel";
+import { addRaster, addVector } from "./state";
 import { runsPanel } from "./runsPanel";
 import { systemsPanel } from "./systemsPanel";
 
@@ -57,6 +58,9 @@ async function start(): Promise<void> {
     Labels: labelsPanel(about.own),
   });
   startInspector();
+  // `swath studio FILE` opens the page with the file's name
+  const file = decodeURIComponent(location.hash.slice(1));
+  if (file) await (/\.tiff?$|\.jp2$|\.png$|\.jpe?g$/i.test(file) ? addRaster(file) : addVector(file));
   await startJobs();
 }
 

@@ -10,7 +10,7 @@ setWorkerUrl(workerUrl);
 
 export interface Layer {
   id: string; path: string; name: string; facts?: Raster; vector?: Vector; difference?: [string, string];
-  visible: boolean; opacity: number; bands: number[]; low: string; high: string; colours: string; remote?: string;
+  classes?: { name: string; colour: string }[]; visible: boolean; opacity: number; bands: number[]; low: string; high: string; colours: string; remote?: string;
 }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -62,7 +62,8 @@ export function tileAddress(layer: Layer): string {
 function add(target: GlMap, layer: Layer): void {
   if (target.getSource(layer.id)) return;
   if (layer.vector) {
-    const mark = theme().mark;
+    const own = layer.classes?.length ? (["match", ["to-string", ["get", "class"]], ...layer.classes.flatMap((c) => [c.name, c.colour]), theme().mark] as unknown as string) : null;
+    const mark = own ?? theme().mark;
     target.addSource(layer.id, { type: "geojson", data: layer.vector });
     target.addLayer({ id: `${layer.id}-fill`, type: "fill", source: layer.id, filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": mark, "fill-opacity": 0.25 * layer.opacity } });
     target.addLayer({ id: `${layer.id}-line`, type: "line", source: layer.id, paint: { "line-color": mark, "line-width": 1.5, "line-opacity": layer.opacity } });
@@ -99,6 +100,17 @@ export function draw(layers: Layer[]): void {
   }
   for (const { id } of map.getStyle().layers) if (id.startsWith("td-") || id === "so-far") map.moveLayer(id);
   map.moveLayer("footprints");
+}
+
+/** What the vectors at a place say, by layer. */
+export function featuresAt(layers: Layer[], lon: number, lat: number): { name: string; properties: Record<string, unknown> }[] {
+  const at = map.project([lon, lat]);
+  const around: [[number, number], [number, number]] = [[at.x - 4, at.y - 4], [at.x + 4, at.y + 4]];
+  return layers.filter((layer) => layer.vector && layer.visible).flatMap((layer) => {
+    const found = map.queryRenderedFeatures(around, { layers: parts(layer).filter((id) => map.getLayer(id)) });
+    const told = new Map(found.map((f) => [JSON.stringify(f.properties), f.properties as Record<string, unknown>]));
+    return [...told.values()].slice(0, 5).map((properties) => ({ name: layer.name, properties }));
+  });
 }
 
 export function footprints(rasters: Raster[]): void {

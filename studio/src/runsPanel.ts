@@ -1,10 +1,9 @@
 // The panel of runs: curves, scores beside baselines, confusion, leaks; predict; compare two maps.
 
-import { get, post, type Bounds, type Comparison, type Job, type Run, type Score } from "./api";
-import { button, chart, field, h, notice, select, table } from "./dom";
-import { clearBox, drawBox } from "./draw";
-import { map } from "./map";
-import { addDifference, layers, maps, onLayers, rasters } from "./state";
+import { get, post, type Comparison, type Job, type Run, type Score } from "./api";
+import { button, chart, field, h, notice, table } from "./dom";
+import { predictForm } from "./predictForm";
+import { addDifference, layers, maps, onLayers } from "./state";
 
 const detail = h("div", { id: "run" });
 
@@ -28,7 +27,8 @@ export function runsPanel(own: string, toJobs: () => void): { panel: HTMLElement
   return { panel, open };
 }
 
-const told = (score: Score | undefined) => (!score ? "–" : score.low === null ? score.value.toFixed(3) : `${score.value.toFixed(3)} [${score.low.toFixed(3)}, ${score.high!.toFixed(3)}]`);
+const three = (value: number | null) => (value === null ? "–" : value.toFixed(3));
+const told = (score: Score | undefined) => (!score || score.value === null ? "–" : score.low === null ? three(score.value) : `${three(score.value)} [${three(score.low)}, ${three(score.high)}]`);
 
 function show(run: Run, own: string, toJobs: () => void): HTMLElement[] {
   const parts: HTMLElement[] = [h("h2", {}, `Run ${run.name}`), h("p", { class: "quiet" }, `${run.system ?? "unknown system"}${run.finished ? "" : ", not finished"}${run.classes ? `; classes ${run.classes.map((c) => c.name).join(", ")}` : ""}`)];
@@ -42,15 +42,20 @@ function show(run: Run, own: string, toJobs: () => void): HTMLElement[] {
     const metrics = Object.keys(scores.system);
     parts.push(table(["", ...metrics], [["this run", ...metrics.map((m) => told(scores.system[m]))], ...Object.entries(scores.baselines).map(([name, of]) => [name, ...metrics.map((m) => told(of[m]))])], `Scores on the ${scores.part} part beside baselines, with intervals`));
     const { confusion, classes } = scores.details;
-    if (confusion && classes) parts.push(matrix(confusion, classes, "Confusion matrix: rows are the truth, columns what was predicted, pixels"));
+    if (confusion && classes) parts.push(matrix(confusion, classes, "Confusion matrix: rows are the truth, columns what was predicted"));
+    parts.push(h("details", {}, h("summary", {}, `All that was scored on the ${scores.part} part`), h("pre", { tabindex: 0 }, JSON.stringify({ facts: scores.facts, details: scores.details }, null, 1))));
   }
-  if (!run.scores.length) parts.push(h("p", { class: "quiet" }, "Not scored yet: `swath score RUN DATA` writes the scores into the run."));
+  if (!run.scores.length) parts.push(h("p", { class: "quiet" }, "Not scored yet."));
   if (run.leaks) {
     parts.push(h("h3", {}, "Leak check"), h("p", {}, run.leaks.looked_at));
     parts.push(run.leaks.findings.length ? h("pre", { tabindex: 0 }, JSON.stringify(run.leaks.findings, null, 1)) : h("p", {}, "Nothing in common between the parts was found."));
   }
   if (run.config) parts.push(h("details", {}, h("summary", {}, "Configuration"), h("pre", { tabindex: 0 }, JSON.stringify(run.config, null, 1))));
-  if (run.finished) parts.push(predictForm(run, own, toJobs));
+  if (run.finished) parts.push(scoreForm(run, toJobs));
+  if (run.finished && run.predict) {
+    const takes = run.bands ? `Takes the bands ${run.bands.join(", ")}.` : "Takes what it was trained on.";
+    parts.push(predictForm({ run: run.path, name: run.name, takes, choices: run.predict }, own, toJobs));
+  }
   return parts;
 }
 
@@ -59,39 +64,12 @@ function matrix(values: number[][], classes: string[], caption: string): HTMLEle
   return table(["", ...classes], values.map((row, i) => [classes[i]!, ...row.map((n, j) => h("span", { class: i === j ? "right" : "wrong", style: `--share:${Math.sqrt(n / most)}` }, n.toLocaleString("en")))]), caption);
 }
 
-function predictForm(run: Run, own: string, toJobs: () => void): HTMLElement {
-  const scene = h("select", {});
-  const where = select([["view", "what the map shows"], ["box", "a box that I draw"], ["all", "the whole scene"]], "view");
-  const output = h("input", { value: `${own}/${run.name}-${Date.now().toString(36)}.tif` });
-  const uncertainty = h("input", { type: "checkbox" });
-  const fill = () => {
-    const before = scene.value;
-    const fits = rasters().filter((layer) => !layer.facts!.classes);
-    scene.replaceChildren(...fits.map((layer) => h("option", { value: layer.path }, layer.name)));
-    if (fits.some((layer) => layer.path === before)) scene.value = before;
-  };
-  fill();
-  onLayers(fill);
+function scoreForm(run: Run, toJobs: () => void): HTMLElement {
+  const data = h("input", { placeholder: `${run.path.split("/")[0]}/data.yaml` });
   return h("form", { onsubmit: (event: Event) => event.preventDefault() },
-    h("h3", {}, "Predict"),
-    h("p", { class: "quiet" }, `Takes ${run.bands ? `the bands ${run.bands.join(", ")}` : "the bands it was trained on"}.`),
-    field("Scene (a layer on the map)", scene), field("Where", where), field("Write to", output),
-    h("label", {}, uncertainty, " also the uncertainty"),
-    button("Predict", async () => {
-      if (!scene.value) throw new Error("Add a scene to the map first, in the panel Layers");
-      let box: Bounds | null = null;
-      if (where.value === "view") {
-        const b = map.getBounds();
-        box = [Math.max(-180, b.getWest()), Math.max(-90, b.getSouth()), Math.min(180, b.getEast()), Math.min(90, b.getNorth())];
-      } else if (where.value === "box") {
-        notice("Draw the box: click one corner on the map, then the opposite one");
-        box = await drawBox();
-      }
-      await post<Job>("jobs/predict", { run: run.path, scene: [scene.value], output: output.value, box, products: uncertainty.checked ? ["classes", "uncertainty"] : ["classes"] });
-      clearBox();
-      output.value = `${own}/${run.name}-${Date.now().toString(36)}.tif`;
-      toJobs();
-    }),
+    h("h3", {}, "Score"), h("p", { class: "quiet" }, "On the test part of labelled data, beside the baselines."),
+    field("Labelled data", data),
+    button("Score", async () => { await post<Job>("jobs/score", { run: run.path, data: data.value }); toJobs(); }),
   );
 }
 

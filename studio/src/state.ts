@@ -40,9 +40,18 @@ export async function addVector(path: string, name?: string): Promise<gl.Layer> 
   await gl.ready;
   const vector = await get<Vector>("vector", { path, layer: name });
   if (vector.cut) notice(`${path} has ${vector.total} features; the first ${vector.features.length} are shown`);
-  const layer = put({ path, name: path.split("/").at(-1)! + (name ? `: ${name}` : ""), vector });
+  const layer = put({ path, name: path.split("/").at(-1)! + (name ? `: ${name}` : ""), vector, classes: classesOf(vector) });
   gl.fit(vector.bbox);
   return layer;
+}
+
+const COLOURS = ["#d1495b", "#2b7bba", "#3a9d5d", "#c98b1d", "#a06cd5", "#17becf", "#e377c2", "#8c564b", "#5b6770", "#bcbd22"];
+
+/** The legend of vectors that tell a class; colours come round again after ten. */
+function classesOf(vector: Vector): { name: string; colour: string }[] | undefined {
+  if (!vector.columns.includes("class")) return undefined;
+  const names = [...new Set(vector.features.map((f) => String(f.properties?.class)))].sort();
+  return names.length > 60 ? undefined : names.map((name, i) => ({ name, colour: COLOURS[i % COLOURS.length]! }));
 }
 
 export function addDifference(first: string, second: string): void {

@@ -1,5 +1,6 @@
 """Jobs: they run, fail, end, go on, and outlive the server that started them as something to go on with."""
 
+import csv
 import json
 import os
 import signal
@@ -14,7 +15,9 @@ import pytest
 pytest.importorskip("rio_tiler", reason="the extra `studio` is not installed")
 
 import imagecodecs
+import yaml
 
+import tiny
 from swath.errors import RunError, UnknownNameError
 from swath.studio.jobs import Jobs
 from swath.studio.progress import picture_so_far, progress
@@ -77,14 +80,15 @@ def test_a_job_is_cancelled_and_one_that_waits_too(jobs):
         jobs.get("nothing")
 
 
+#: Starts a job, and tells of it when it has said a word or made a file.
 SERVER = """
 import sys, time
 from pathlib import Path
 from swath.studio.jobs import Jobs
-jobs = Jobs(Path(sys.argv[1]))
+jobs, mark = Jobs(Path(sys.argv[1])), sys.argv[2]
 id_, _ = jobs.new_folder()
-jobs.start(sys.argv[2:], "a job", Path(sys.argv[1]) / "out", id_)
-while jobs.get(id_).state != "running" or "Studio" not in jobs.log(id_):
+jobs.start(sys.argv[3:], "a job", Path(sys.argv[1]) / "out", id_)
+while jobs.get(id_).state in ("queued", "running") and not (Path(mark).is_file() or mark in jobs.log(id_)):
     time.sleep(0.05)
 print(id_, jobs._process[1].pid, flush=True)
 time.sleep(100)
@@ -93,20 +97,64 @@ time.sleep(100)
 
 @pytest.mark.skipif(os.name != "posix", reason="kills by signal")
 def test_a_killed_server_takes_its_job_along_and_leaves_it_to_go_on(tmp_path):
-    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path), *LONG], stdout=subprocess.PIPE, text=True)
-    with server:
-        id_, pid = server.stdout.readline().split()
-        server.send_signal(signal.SIGKILL)
-    end = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < end and _runs(pid):
-        time.sleep(0.05)
-    assert not _runs(pid)
+    id_ = _kill_under(tmp_path, "Studio", LONG)
     again = Jobs(tmp_path)
     assert again.get(id_).state == "interrupted"
     again.resume(id_)
     wait(again, id_, "running")
     again.close()
     assert again.get(id_).state == "interrupted"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="kills by signal")
+def test_a_fit_under_a_killed_server_goes_on_at_its_epoch(tmp_path):
+    grid = tiny.grid(64, 64, tiny.UTM33, 10.0)
+    values = tiny.smooth(64, 64, bands=2)
+    tiny.write_raster(tmp_path / "scene.tif", values, grid, names=("a", "b"))
+    tiny.write_raster(tmp_path / "truth.tif", 1 + (values[0] > 0.5).astype(np.uint8), grid)
+    description = {
+        "layers": {"image": {"files": "scene.tif", "sensor": "custom", "bands": ["a", "b"], "unit": "dn"}},
+        "labels": {"files": "truth.tif"}, "classes": {1: "low", 2: "high"},
+        "split": {"by": "block", "size": 160, "fractions": [0.6, 0.2, 0.2], "seed": 0},
+    }  # fmt: skip
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(description))
+    run = tmp_path / "run"
+    options = ["--epochs=1000", "--patch=16", "--batch=8", "--samples=16", "--accelerator=cpu"]
+    words = ["fit", "bhutan_rice", str(tmp_path / "data.yaml"), "-o", str(run), *options]
+    id_ = _kill_under(tmp_path / "jobs", str(run / "last.ckpt"), words)
+    before = _epochs(run)
+    again = Jobs(tmp_path / "jobs")
+    assert again.get(id_).state == "interrupted"
+    again.resume(id_)
+    end = time.monotonic() + 120
+    while len(_epochs(run)) < len(before) + 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    again.cancel(id_)
+    wait(again, id_, "cancelled")
+    again.close()
+    epochs = _epochs(run)
+    assert len(epochs) > len(before) > 0
+    assert epochs == list(range(len(epochs)))  # none was trained twice, none left out
+
+
+def _epochs(run):
+    path = run / "metrics.csv"
+    rows = csv.DictReader(path.read_text().splitlines()) if path.is_file() else []
+    return [int(row["epoch"]) for row in rows]
+
+
+def _kill_under(folder, mark, words):
+    """Kill a server under the job that it started; returns the job's id once its process is gone."""
+    command = [sys.executable, "-c", SERVER, str(folder), mark, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        id_, pid = server.stdout.readline().split()
+        server.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 30
+    while _runs(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _runs(pid)
+    return id_
 
 
 def _runs(pid):

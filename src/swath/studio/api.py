@@ -31,7 +31,7 @@ from swath.studio.requests import (
 )
 from swath.studio.roots import OWN, Roots
 from swath.studio.runs import describe_run
-from swath.studio.tiles import COLOUR_MAPS, Style, Tiles
+from swath.studio.tiles import COLOUR_MAPS, Style, Tiles, colour_stops
 
 File = Annotated[Name, Query(description="ROOT/part/part, as /api/files names it")]
 Zoom = Annotated[int, Path(ge=0, le=24)]
@@ -63,7 +63,7 @@ def routes(roots: Roots, jobs: Jobs) -> APIRouter:
         """Version, served folders, colour maps."""
         return {
             "version": __version__, "roots": roots.names, "own": f"{roots.names[0]}/{OWN}",
-            "colour_maps": list(COLOUR_MAPS),
+            "colour_maps": {name: colour_stops(name) for name in COLOUR_MAPS},
         }  # fmt: skip
 
     @api.get("/files")
