@@ -1,5 +1,7 @@
 """`swath studio`: what it serves, and what it prints."""
 
+import socket
+
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra `studio` is not installed")
@@ -40,5 +42,7 @@ def test_a_token_is_made_beyond_this_machine(tmp_path, served, capsys):
 def test_what_cannot_be_served_is_told(tmp_path, served, capsys):
     assert main(["studio", str(tmp_path / "nothing"), "--no-browser", "--port", "0"]) == 1
     assert "is no folder" in capsys.readouterr().err
-    assert main(["studio", str(tmp_path), "--no-browser", "--port", "99999"]) == 1
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["studio", str(tmp_path), "--no-browser", "--port", port]) == 1
     assert "cannot listen there" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The server: what it lists and shows, and that tiles show the right colour at the right place."""
 
 import io
+import json
 import math
 import shutil
 
@@ -59,6 +60,17 @@ def test_facts_of_a_scene(client):
     # 98 of 100 of the ramp from 1000 to 7300 lie below its 98th percentile
     assert facts["bands"][0]["low"] == pytest.approx(1000 + 6300 * 0.02, abs=100)
     assert facts["bands"][0]["high"] == pytest.approx(1000 + 6300 * 0.98, abs=100)
+
+
+@pytest.mark.parametrize(("seen", "date"), [("2023-06-10T10:00:00Z", "2023-06-10T10:00:00Z"), (None, None)])
+def test_a_product_has_the_date_of_what_it_shows_not_of_its_making(client, served, seen, date):
+    folder = served / "later"
+    path = tiny.write_raster(folder / "map.tif", np.ones((64, 64), np.float32), GRID)
+    made = "2024-01-01T00:00:00.5Z"
+    properties = {"datetime": seen or "2024-01-01T00:00:00Z", "created": made}
+    (folder / "map.tif.stac.json").write_text(json.dumps({"properties": properties}))
+    assert client.get("/api/layer", params={"path": f"place/later/{path.name}"}).json()["date"] == date
+    shutil.rmtree(folder)
 
 
 def test_facts_of_a_class_map(client):

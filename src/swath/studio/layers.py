@@ -6,6 +6,7 @@ import json
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _ZOOM_0 = 156543.03392804097
 _MOST = 4096
 #: A band of whole numbers with at most so many different ones is shown as classes.
 _MOST_CLASSES = 24
+#: Seconds between the moments of an item below which both are that of its making.
+_MADE = 60
 #: Sensors whose names of bands are like no other's (`B4` alone may be red or infrared).
 _KNOWN = ("sentinel2_l1c", "naip", "planetscope8")
 
@@ -70,7 +73,7 @@ def _describe(path: Path, changed: int) -> dict[str, Any]:
             "shown": _shown(names) if classes is None else [1],
             "minzoom": _least_zoom(raster, native), "maxzoom": min(native + 3, 24), "nativezoom": native,
             "overviews": raster.overviews(1),
-            "date": (item or {}).get("properties", {}).get("datetime") or date_of(path.name),
+            "date": _moment(item) or date_of(path.name),
             "provenance": (item or {}).get("properties", {}).get("swath:provenance"),
         }  # fmt: skip
 
@@ -193,6 +196,18 @@ def _item(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _moment(item: dict[str, Any] | None) -> str | None:
+    """When what an item shows was seen; None where it tells only when the product was made."""
+    told = (item or {}).get("properties", {})
+    seen, made = told.get("datetime"), told.get("created")
+    try:
+        apart = abs((datetime.fromisoformat(seen) - datetime.fromisoformat(made)).total_seconds())
+    except (TypeError, ValueError):
+        return seen if isinstance(seen, str) else None
+    # an item must tell a moment, so one of an undated scene tells that of its making
+    return seen if apart > _MADE else None
 
 
 def _item_bands(item: dict[str, Any] | None, count: int) -> list[dict[str, Any]]:
