@@ -39,7 +39,9 @@ export async function labelDraw(changed: () => void, current: () => string): Pro
   return made;
 }
 
-/** Let the person draw one box; its bounds, west, south, east, north. */
+let abandon: (() => void) | null = null;
+
+/** Let the person draw one box; its bounds, west, south, east, north. Escape, or another box, abandons it. */
 export async function drawBox(): Promise<Bounds> {
   await ready;
   if (!boxes) {
@@ -47,20 +49,29 @@ export async function drawBox(): Promise<Bounds> {
     boxes.start();
   }
   const draw = boxes;
+  abandon?.();
   draw.clear();
   draw.setMode("rectangle");
   drawing.active = true;
-  return new Promise((done) => {
-    const finished = (id: string | number): void => {
+  return new Promise((done, refused) => {
+    const over = (): void => {
       draw.off("finish", finished);
-      const feature = draw.getSnapshotFeature(id)!;
-      const ring = (feature.geometry.coordinates as [number, number][][])[0]!;
+      removeEventListener("keydown", escaped);
+      draw.setMode("static");
+      abandon = null;
+      // the click that ends the box comes to the map after this, and inspects nothing
+      setTimeout(() => { if (!abandon) drawing.active = false; }, 400);
+    };
+    const finished = (id: string | number): void => {
+      const ring = (draw.getSnapshotFeature(id)!.geometry.coordinates as [number, number][][])[0]!;
       const lons = ring.map((c) => c[0]);
       const lats = ring.map((c) => c[1]);
-      draw.setMode("static");
-      drawing.active = false;
+      over();
       done([Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)]);
     };
+    const escaped = (event: KeyboardEvent): void => { if (event.key === "Escape") abandon?.(); };
+    abandon = () => { over(); draw.clear(); refused(new Error("No box was drawn")); };
+    addEventListener("keydown", escaped);
     draw.on("finish", finished);
   });
 }

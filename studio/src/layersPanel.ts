@@ -59,6 +59,7 @@ export function layersPanel(about: About, openRun: (path: string) => void): HTML
       ),
       opacity,
       facts ? h("p", { class: "quiet" }, `${facts.shape[1]} × ${facts.shape[0]} px of ${+facts.resolution[0].toPrecision(4)}, ${facts.crs ?? "no CRS"}, ${facts.dtype}${facts.date ? `, ${facts.date.slice(0, 10)}` : ""}`) : null,
+      facts && facts.minzoom > 0 ? h("p", { class: "quiet" }, "Large, without overviews: shown when you zoom in.") : null,
       facts?.classes ? legend(facts.classes) : facts ? h("div", {}, scale(layer), style(layer)) : null,
       layer.classes ? legend(layer.classes) : null,
       layer.difference ? legend([{ name: "same", colour: "#787878" }, { name: "different", colour: "#d6276e" }]) : null,

@@ -6,8 +6,11 @@
 import json
 import math
 import os
+import shlex
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -85,6 +88,12 @@ def browser():
         chromium = made.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield chromium
         chromium.close()
+
+
+def write_run(folder, system, kind, **options):
+    """A run that says what it is and holds no weights."""
+    folder.mkdir(parents=True)
+    (folder / "task.json").write_text(json.dumps({"kind": kind, "system": {"id": system, "options": options}}))
 
 
 @contextmanager
@@ -251,9 +260,7 @@ def test_things_tables_and_forms(browser, address, place):
     frame.to_file(folder / "things.gpkg")
     (folder / "count.csv").write_text("image,count\nscene,2\n")
     tracks = place / "runs" / "tracks"
-    tracks.mkdir(parents=True)
-    task = {"kind": "instances", "system": {"id": "cloudtracks:instances", "options": {}}}
-    (tracks / "task.json").write_text(json.dumps(task))
+    write_run(tracks, "cloudtracks:instances", "instances")
     nan = {"value": math.nan, "low": math.nan, "high": math.nan}
     scores = {
         "part": "test",
@@ -267,10 +274,11 @@ def test_things_tables_and_forms(browser, address, place):
         page.get_by_role("button", name="▸ found").click()
         page.get_by_role("button", name="count.csv").click()
         dialog = page.get_by_role("dialog", name="count.csv")
-        assert dialog.get_by_role("cell", name="2").is_visible()
+        dialog.get_by_role("cell", name="2").wait_for()
         check_access(page)
         page.keyboard.press("Escape")
         page.get_by_role("button", name="things.gpkg").click()
+        page.locator(".layer .legend").wait_for()
         assert page.locator(".layer .legend").inner_text().split() == ["ship", "track"]
         page.wait_for_timeout(800)
         page.get_by_role("button", name="Inspect the centre").click()  # between the two
@@ -284,7 +292,7 @@ def test_things_tables_and_forms(browser, address, place):
         page.get_by_role("button", name="cloudtracks:instances").first.click()
         page.get_by_role("heading", name="cloudtracks:instances").wait_for()
         page.get_by_text("All options", exact=True).click()
-        assert page.get_by_role("row", name="suppression").is_visible()
+        page.get_by_role("row", name="suppression").wait_for()
         check_access(page)
         shot(page, "form")
         page.get_by_label("Search").fill("methane")
@@ -297,9 +305,54 @@ def test_things_tables_and_forms(browser, address, place):
         page.get_by_role("button", name="place/runs/tracks").click()
         assert page.locator("#run").get_by_label("objects").is_checked()
         assert page.locator("#run").get_by_label("Write to").input_value().endswith(".gpkg")
-        assert page.get_by_role("row", name="this run –").is_visible()
+        page.get_by_role("row", name="this run –").wait_for()
         check_access(page)
         shot(page, "instances")
+
+
+def test_a_job_fails_in_a_drawn_box_and_another_is_cancelled(browser, address, place):
+    write_run(place / "runs" / "empty", "cloudtracks:instances", "instances")
+    with opened(browser, address) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="landsat7_2000_6band.tif").click()
+        page.locator(".layer").wait_for()
+        tab(page, "Runs")
+        page.get_by_role("button", name="place/runs/empty").click()
+        form = page.locator("#run")
+        form.get_by_label("Where").select_option("box")
+        form.get_by_label("Further options").last.fill("least_score=0.7")
+        form.get_by_role("button", name="Predict", exact=True).click()
+        page.get_by_text("Draw the box").wait_for()
+        page.wait_for_timeout(200)
+        page.keyboard.press("Escape")
+        page.get_by_text("No box was drawn").wait_for()
+        form.get_by_role("button", name="Predict", exact=True).click()
+        page.wait_for_timeout(500)
+        for x, y in ((760, 340), (900, 480)):
+            page.mouse.move(x, y)
+            page.mouse.click(x, y)
+            page.wait_for_timeout(200)
+        failed = page.locator(".job.failed")
+        failed.wait_for(timeout=90_000)
+        assert page.locator("#inspector").is_hidden()  # the click that ended the box was for the box
+        failed.get_by_role("button", name="Copy the command line").click()
+        page.get_by_text("Copied").wait_for()
+        command = page.evaluate("navigator.clipboard.readText()")
+        assert command.startswith(f"swath predict {place / 'runs' / 'empty'} ")
+        assert "1-landsat7_2000_6band-box.vrt" in command
+        assert command.endswith("--least-score=0.7")
+        failed.get_by_role("button", name="Log").click()
+        assert command in failed.locator("pre").inner_text()
+        check_access(page)
+        shot(page, "failed")
+        told = subprocess.run(
+            [sys.executable, "-m", "swath", *shlex.split(command)[1:]], capture_output=True, text=True, check=False
+        )
+        assert failed.locator(".reason").inner_text() == told.stderr.splitlines()[-1].removeprefix("swath: ")
+        failed.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Cancel").click()
+        page.locator(".job.cancelled").wait_for(timeout=60_000)
+        page.locator(".job.cancelled").get_by_role("button", name="Go on").wait_for()
 
 
 def test_fit_predict_and_compare(browser, address, place):
@@ -378,6 +431,7 @@ def test_sizes_and_darkness(browser, address, name, size):
         for each in ("Runs", "Systems", "Jobs", "Labels"):
             tab(page, each)
             check_access(page)
+            shot(page, f"{name}-{each.lower()}")
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
