@@ -47,6 +47,17 @@ def predict(roots, tmp_path, **order):
     return orders.predict(PredictRequest(**order), roots, Noted(tmp_path / "job"))
 
 
+@pytest.mark.parametrize(
+    ("system", "usual"),
+    [
+        ("bhutan_rice", ".tif"), ("sen4agrinet", ".tif"), ("fusu", ".tif"), ("methane_onboard", ".tif"),
+        ("oam_tcd:instances", ".gpkg"), ("floodnet:vqa", ".csv"), ("imghet", ".csv"), ("euclid_mer", ".fits"),
+    ],
+)  # fmt: skip
+def test_products_have_the_suffix_of_their_task(system, usual):
+    assert orders.suffixes(system)[0] == usual
+
+
 def test_things_are_found_on_a_box(roots, served, tmp_path):
     run = write_run(served, "tracks", "cloudtracks:instances", "instances")
     scene = {"run": run, "scene": ["place/picture.png"], "products": ["objects", "count"]}

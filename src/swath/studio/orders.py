@@ -24,8 +24,8 @@ from swath.tasks.recipe import Recipe
 
 #: Suffixes of sources that are no rasters; folders have none.
 SOURCES = {"", ".yaml", ".yml", ".csv", ".parquet", ".nc", ".h5", ".hdr", ".fits"}
-#: Kinds of tasks that write a map in chunks of rows, whose progress can be counted.
-_MAPS = {"segmentation", "gas_segmentation", "land use change"}
+#: Main products that are written in chunks of rows, whose progress can be counted.
+_MAPS = ("classes", "change")
 
 
 def predict(order: PredictRequest, roots: Roots, jobs: Jobs) -> Job:
@@ -38,41 +38,42 @@ def predict(order: PredictRequest, roots: Roots, jobs: Jobs) -> Job:
     if (order.run is None) == (order.system is None) or bool(order.scene) == (order.source is not None):
         raise ConfigError("Something is missing, or too much", expected="a run or a system, and a scene or a source")
     run = None if order.run is None else roots.path(order.run)
-    told = (
-        describe_run(run)
-        if run
-        else {"classes": None, "system": order.system, "kind": signatures.kind(str(order.system))}
-    )
-    output = roots.new(order.output, suffixes(told["kind"]))
-    system = str(told["system"])
-    known, _ = signatures.products(system)
+    told = describe_run(run) if run else {}
+    system = str(told.get("system") or order.system)
+    output = roots.new(order.output, suffixes(system))
+    known, usual = signatures.products(system)
     if strange := sorted(set(order.products) - set(known)):
         raise ConfigError(f"{system} has no such product", got=", ".join(strange), expected=", ".join(known) or "none")
+    options = _options(order.options, order.files, predict_options(system), roots)
     id_, folder = jobs.new_folder()
     words, facts = _scene(order, roots, folder) if order.scene else (_source(order, roots), {})
     words = ["predict", str(run or system), *words, "-o", str(output)]
     if order.products:
         words += ["--products", *order.products]
-    words += _options(order.options, order.files, predict_options(system), roots)
-    if told["kind"] != "segmentation" or order.products[:1] not in ([], ["classes"]):
-        told = {**told, "classes": None}
-    if told["kind"] not in _MAPS:
+    words += options
+    main = next(iter(order.products or usual), None)
+    if main not in _MAPS:
         facts.pop("shape", None)
     name = run.name if run else system
     title = f"Predict {name} on {(order.source or order.scene[0]).split('/')[-1]}"
-    return jobs.start(words, title, output, id_, **facts, legend=told["classes"], shown=order.output)
+    legend = told.get("classes") if main == "classes" else None
+    return jobs.start(words, title, output, id_, **facts, legend=legend, shown=order.output)
 
 
-def suffixes(kind: str | None) -> tuple[str, ...]:
-    """Suffixes that the main product of a kind of task may have, the usual one first."""
+def suffixes(system: str) -> tuple[str, ...]:
+    """Suffixes that the main product of a system's task may have, the usual one first."""
     maps, things, tables = (".tif",), (".gpkg", ".geojson"), (".csv", ".json")
+    main = signatures.products(system)[0][:1]
+    if main in (("classes",), ("change",), ("mask",)):
+        return maps
+    if main == ("objects",):
+        return things
     known = {
-        **dict.fromkeys((*_MAPS, "gas_mapping"), maps),
-        "instances": things,
         "sky_catalogue": (".fits",),
-        **dict.fromkeys(("effect clusters", "effect ranking"), (*tables, *things, *maps)),
+        "effect clusters": (*tables, *things, *maps),
+        "effect ranking": (*tables, *things, *maps),
     }
-    return known.get(str(kind), (*tables, *things))
+    return known.get(signatures.kind(system), (*tables, *things))
 
 
 def _scene(order: PredictRequest, roots: Roots, folder: Path) -> tuple[list[str], dict[str, Any]]:
@@ -153,22 +154,21 @@ def predict_options(system: str) -> list[dict[str, Any]]:
 def system_choices(system: str) -> dict[str, Any]:
     """What a client may choose for a system or form: options of `fit`, and of `predict` where it needs no training."""
     told: dict[str, Any] = {"options": fit_options(system), "trained": signatures.is_trained(system)}
-    return told if told["trained"] else {**told, "predict": _predict_choices(system, signatures.kind(system))}
+    return told if told["trained"] else {**told, "predict": _predict_choices(system)}
 
 
 def run_choices(run: Path) -> dict[str, Any]:
     """What a client may choose when a run is applied; null where its system is not known here."""
-    told = describe_run(run)
     try:
-        return {"predict": _predict_choices(str(told["system"]), told["kind"])}
+        return {"predict": _predict_choices(str(describe_run(run)["system"]))}
     except UnknownNameError:
         return {"predict": None}
 
 
-def _predict_choices(system: str, kind: str | None) -> dict[str, Any]:
+def _predict_choices(system: str) -> dict[str, Any]:
     possible, usual = signatures.products(system)
     return {
-        "products": possible, "usual": usual, "suffixes": suffixes(kind), "options": predict_options(system),
+        "products": possible, "usual": usual, "suffixes": suffixes(system), "options": predict_options(system),
     }  # fmt: skip
 
 
