@@ -115,3 +115,8 @@ def test_one_reflectance_before_and_since_baseline_4() -> None:
     assert with_baseline(red, None) == red
     for others in (resolve("landsat8", ["B4"]), resolve("sentinel2_l2a", ["B04"], scale=1.0)):
         assert with_baseline(others, 5.0) == others
+
+
+def test_heat_of_hls_is_stored_in_degrees_celsius() -> None:
+    decoded = sensor("hls_l30").select(["thermal", "B11"]).decode(np.array([[2000], [-515]], np.int16))
+    np.testing.assert_allclose(decoded[:, 0], [293.15, 268.0], atol=1e-3)

@@ -77,6 +77,7 @@ _HLS_L30 = (
     ("B07", "swir2", 2200.5, 187),
     ("B09", "cirrus", 1373.5, 21),
 )
+_HLS_L30_THERMAL = (("B10", "thermal", 10895, 590), ("B11", "thermal2", 12005, 1010))
 _MODIS = (
     ("B1", "red", 645, 50),
     ("B2", "nir", 858.5, 35),
@@ -173,7 +174,10 @@ _SENSORS: dict[str, Callable[[], tuple[Band, ...]]] = {
     "landsat7_dn": lambda: _optical(_ETM, "dn"),
     "landsat8_dn": lambda: _optical(_OLI, "dn", nodata=0),
     "hls_s30": lambda: _optical(_SENTINEL2, scale=1e-4, nodata=-9999),
-    "hls_l30": lambda: _optical(_HLS_L30, scale=1e-4, nodata=-9999),
+    "hls_l30": lambda: (
+        *_optical(_HLS_L30, scale=1e-4, nodata=-9999),
+        *_optical(_HLS_L30_THERMAL, "K", 0.01, 273.15, -9999),  # stored in hundredths of a degree Celsius
+    ),
     "modis_mod09": lambda: _optical(_MODIS, scale=1e-4, nodata=-28672),
     "modis_mcd43": lambda: _optical(_MODIS, scale=1e-4, nodata=32767),
     "modis_l1b": lambda: (*_optical((*_MODIS, *_MODIS_1KM)), *_optical(_MODIS_EMISSIVE, "K")),
