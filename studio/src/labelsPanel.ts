@@ -75,10 +75,14 @@ export function labelsPanel(own: string): HTMLElement {
   }
 
   async function save(began = version): Promise<void> {
-    const drawn = [...features(), ...kept].map((f) => ({ type: "Feature", geometry: f.geometry, properties: { class: f.properties!.class } }));
+    const drawn = [...features(), ...kept].map((f) => ({ type: "Feature", geometry: f.geometry, properties: { class: f.properties!.class, row: f.properties!.row ?? null } }));
     try {
       const answer = await ask(address("labels", { path: path.value }), { method: "PUT", headers: { "content-type": "application/json", "if-match": `"${began}"` }, body: JSON.stringify({ type: "FeatureCollection", features: drawn }) });
       version = (await answer.json()).version;
+      // the rows of the file are now in the order in which they were sent
+      const edited = features();
+      edited.forEach((f, i) => tool!.updateFeatureProperties(f.id!, { row: i }));
+      kept.forEach((f, i) => { f.properties!.row = edited.length + i; });
       unsaved = false;
       conflict.replaceChildren();
       say();

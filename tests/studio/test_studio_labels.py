@@ -1,5 +1,7 @@
 """Drawn labels: what is saved is what a fit reads, and no edit is lost silently."""
 
+import hashlib
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -55,19 +57,28 @@ def test_two_tabs_never_lose_an_edit(own):
     assert [f["properties"]["class"] for f in found.json()["features"]] == ["field", "forest"]
 
 
-def test_columns_and_layers_of_others_are_not_written_over(own):
+def test_columns_of_others_are_kept_and_layers_not_written_over(own):
     folder, client = own
     path = folder / "labels.gpkg"
     tiny.boxes([(4, 4, 9, 9), (20, 20, 9, 9)], GRID, **{"class": ["field", None], "owner": ["a", "b"]}).to_file(path)
-    before = path.read_bytes()
     found = client.get("/api/labels", params={"path": "own/labels.gpkg"})
     assert [f["properties"]["class"] for f in found.json()["features"]] == ["field", None]
-    refused = save(client, [polygon(0, 0, 9, 9, "field")], found.headers["etag"].strip('"'))
+    second = found.json()["features"][1]
+    second["properties"]["class"] = "forest"
+    began = found.headers["etag"].strip('"')
+    strange = {**second, "properties": {"class": "forest", "row": 7}}
+    assert save(client, [strange], began).status_code == 400
+    assert save(client, [polygon(0, 0, 9, 9, "field"), second], began).status_code == 200
+    kept = gpd.read_file(path)
+    assert kept["class"].tolist() == ["field", "forest"]
+    assert kept["owner"].isna().tolist() == [True, False]
+    assert kept["owner"][1] == "b"
+    kept.to_file(path, layer="others")
+    before = path.read_bytes()
+    refused = save(client, [polygon(0, 0, 9, 9, "field")], hashlib.sha256(before).hexdigest()[:32])
     assert refused.status_code == 400
-    assert "owner" in refused.json()["got"]
-    assert refused.json()["fix"] == "Save under another name"
+    assert "others" in refused.json()["got"]
     assert path.read_bytes() == before
-    assert save(client, [polygon(0, 0, 9, 9, "field")], "new", "own/mine.gpkg").status_code == 200
 
 
 def test_labels_become_data_that_a_fit_reads(own):

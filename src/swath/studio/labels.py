@@ -1,5 +1,7 @@
 """Labels that people draw: a GeoPackage in WGS 84 with a column `class`, and no edit lost silently.
 
+Other columns of a file are kept: a feature says by its property `row` which row of the file it came from.
+
 Every state of the file has a version, the hash of its content. Who saves says which version they began with; if the
 file has changed since, nothing is written and they are told.
 """
@@ -20,8 +22,8 @@ import shapely
 from swath.errors import DataError, RunError
 from swath.geo.vectors import read_vectors, write_vectors
 
-#: The column that tells the class.
-COLUMN = "class"
+#: The column that tells the class, and the property of a feature that tells the row that it came from.
+COLUMN, ROW = "class", "row"
 #: Features that one file of drawn labels may hold.
 MOST = 50_000
 _KINDS = {"Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon"}
@@ -54,9 +56,9 @@ def load(path: Path) -> tuple[str, dict[str, Any]]:
         {
             "type": "Feature",
             "geometry": shapely.geometry.mapping(shape),
-            "properties": {COLUMN: None if column is None or pd.isna(label) else str(label)},
+            "properties": {COLUMN: None if column is None or pd.isna(label) else str(label), ROW: row},
         }
-        for shape, label in zip(frame.geometry, frame[column] if column else frame.index, strict=True)
+        for row, (shape, label) in enumerate(zip(frame.geometry, frame[column] if column else frame.index, strict=True))
     ]
     return began, {"type": "FeatureCollection", "features": features}
 
@@ -66,12 +68,12 @@ def save(path: Path, features: Sequence[Mapping[str, Any]], began: str) -> str:
 
     Args:
         path: The GeoPackage.
-        features: GeoJSON features with `class` among their properties.
+        features: GeoJSON features with `class` among their properties, and `row` where they came from the file.
         began: The version that the edit began with.
 
     Raises:
         ConflictError: If the file has changed since.
-        DataError: If a feature is no valid geometry on Earth, or has no class, or the file holds more than classes.
+        DataError: If a feature is no valid geometry on Earth, or has no class, or the file holds several layers.
         WriteError: If it cannot be written.
     """
     frame = _frame(features)
@@ -84,25 +86,34 @@ def save(path: Path, features: Sequence[Mapping[str, Any]], began: str) -> str:
                 fix="Load it again and repeat your edit, or save under another name",
             )
         if path.is_file():
-            _require_only_classes(path)
+            frame = _with_other_columns(frame, features, path)
         write_vectors(frame, path)
         return version(path)
 
 
-def _require_only_classes(path: Path) -> None:
-    """Refuse to write over layers and columns that drawing does not keep."""
+def _with_other_columns(frame: gpd.GeoDataFrame, features: Sequence[Mapping[str, Any]], path: Path) -> gpd.GeoDataFrame:
+    """The features with what other columns of the file say of the rows that they came from."""
     try:
         layers = [name for name, _ in pyogrio.list_layers(path)]
-        columns = sorted({str(name) for layer in layers for name in pyogrio.read_info(path, layer=layer)["fields"]})
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise DataError(f"{path.name} is no label file", got=error, fix="Save under another name") from error
-    if len(layers) > 1 or columns != [COLUMN]:
+    if len(layers) > 1:
         raise DataError(
             f"{path.name} holds more than Studio would keep",
-            got=f"{len(layers)} layers, columns {', '.join(columns) or 'none'}",
-            expected=f"one layer with the column {COLUMN}",
+            got=f"layers {', '.join(layers)}",
+            expected="one layer",
             fix="Save under another name",
         )
+    others = read_vectors(path).drop(columns=COLUMN, errors="ignore")
+    others = pd.DataFrame(others.drop(columns=others.geometry.name))
+    rows = [(feature.get("properties") or {}).get(ROW) for feature in features]
+    for number, row in enumerate(rows, 1):
+        if row is not None and not (isinstance(row, int) and 0 <= row < len(others)):
+            raise DataError(
+                f"Feature {number} came from no row of {path.name}", got=row, expected=f"0 to {len(others)}"
+            )
+    told = others.reindex([-1 if row is None else row for row in rows]).reset_index(drop=True)
+    return frame.assign(**{str(name): told[name] for name in told})
 
 
 def _frame(features: Sequence[Mapping[str, Any]]) -> gpd.GeoDataFrame:
