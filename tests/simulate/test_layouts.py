@@ -155,14 +155,14 @@ def test_methane_onboard(place, tmp_path):
 
 
 def test_floodnet_in_its_three_layouts(place, tmp_path):
-    drone.floodnet(place, tmp_path / "masks", pictures=8, edge=64)
+    drone.floodnet(place, tmp_path / "masks", pictures=8, edge=160)
     found = read_floodnet(tmp_path / "masks")
     assert [scene.part for scene in found].count("train") == 4
     seen = set(np.unique([scene.labels.read(scene.grid) for scene in found]))
     assert {1, 2, 4, 9} <= seen <= set(range(10))
     drone.floodnet_classification(place, tmp_path / "classes", pictures=6, edge=64)
     assert sorted(s.labels.index for s in read_floodnet_classification(tmp_path / "classes")) == [0, 0, 0, 1, 1, 1]
-    drone.floodnet_vqa(place, tmp_path / "questions", pictures=8, edge=64)
+    drone.floodnet_vqa(place, tmp_path / "questions", pictures=8, edge=160)
     asked = read_floodnet_vqa(tmp_path / "questions")
     assert {scene.kind for scene in asked} >= {"Simple_Counting", "Complex_Counting", "Condition_Recognition"}
     assert len({scene.group for scene in asked}) == 4
