@@ -58,9 +58,9 @@ def test_outlines_that_the_studio_saved_are_known_again(tmp_path):
     cases = gpd.GeoDataFrame(CASES, geometry=SQUARES, crs="EPSG:4326")
     write_review(cases, path)
     began, shown = drawn.load(path)
-    shown["features"][0]["properties"]["class"] = "slate"
+    shown["features"][0]["properties"] = {"class": "slate"}  # drawn anew
     drawn.save(path, shown["features"], began)
-    assert list(gpd.read_file(path).columns) == ["class", "geometry"]
+    assert gpd.read_file(path)["image"].isna().tolist() == [True, *[False] * (len(cases) - 1)]
     for _ in range(2):
         write_review(cases, path)
         found = gpd.read_file(path)

@@ -55,7 +55,7 @@ def write_review(cases: pd.DataFrame, path: str | Path) -> bool:
         old = _read(path)
         old = old[decided(old[CLASS])]
         named = old[IMAGE].notna() if IMAGE in old.columns else np.zeros(len(old), bool)
-        # the Studio keeps outlines and classes only
+        # what was drawn anew in the Studio has no image
         known = _covered(cases, old[~named])
         if IMAGE in old.columns:
             known |= cases[IMAGE].isin(old[IMAGE][named]).to_numpy()
