@@ -44,6 +44,10 @@ def test_a_run_holds_what_it_should(fitted: tuple[small.Segmentation, Path]) -> 
     assert len((folder / "metrics.csv").read_text().splitlines()) == 5
 
 
+def test_a_fit_leaves_the_settings_of_torch_as_they_were(fitted: tuple[small.Segmentation, Path]) -> None:
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_it_learns_what_single_pixels_do_not_show(fitted: tuple[small.Segmentation, Path]) -> None:
     scores = fitted[0].score(small.data(), resamples=200)
     assert scores.system["miou"].value > max(rival["miou"].value for rival in scores.baselines.values())

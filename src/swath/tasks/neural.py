@@ -258,7 +258,7 @@ class NeuralTask(LightningModule, Task):
         )
         last = run / "last.ckpt"
         _require_readable(last)
-        with _quiet_lightning():
+        with _quiet_lightning(), _determinism_kept():
             trainer = Trainer(
                 accelerator=accelerator,
                 devices=devices,
@@ -457,3 +457,16 @@ def _quiet_lightning() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
+
+
+@contextmanager
+def _determinism_kept() -> Iterator[None]:
+    """Give the process back the setting of torch that Lightning changes for good."""
+    before, only_warns = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=only_warns)
