@@ -11,7 +11,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional
 
 from swath import __version__
 from swath.data.classes import IGNORE, Classes
@@ -28,15 +27,15 @@ from swath.errors import ConfigError, DataError
 from swath.geo.stac import write_item
 from swath.geo.tables import write_table
 from swath.geo.vectors import footprint
-from swath.metrics.confusion import Confusion, summary
+from swath.metrics.confusion import Confusion
 from swath.scene.stream import move
 from swath.sensors.bands import Bands
 from swath.tasks.baselines import pixel_classifiers
 from swath.tasks.feed import cover
-from swath.tasks.neural import NeuralTask
 from swath.tasks.normalise import Normalisation
 from swath.tasks.recipe import Recipe
 from swath.tasks.scores import Score, Scores
+from swath.tasks.unit_classes import UnitClassification
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
 
     from swath.data.scenes import Scene
     from swath.data.sources import Source
-
-#: Scores of a confusion matrix that mean something for images.
-_METRICS = ("accuracy", "macro_f1", "kappa")
 
 
 class Judged(NamedTuple):
@@ -65,7 +61,7 @@ class Judged(NamedTuple):
     logits: np.ndarray
 
 
-class Classification(NeuralTask):
+class Classification(UnitClassification):
     """Classification of images, each shrunk to a square of the recipe's patch.
 
     Args:
@@ -77,7 +73,6 @@ class Classification(NeuralTask):
     """
 
     kind: ClassVar[str] = "classification"
-    monitor = "val_macro_f1"
 
     def __init__(
         self,
@@ -88,9 +83,7 @@ class Classification(NeuralTask):
         recipe: Recipe,
         normalisation: Mapping[str, Normalisation] | None = None,
     ) -> None:
-        super().__init__(net, bands=bands, recipe=recipe, normalisation=normalisation)
-        self.classes = classes
-        self._confusion = Confusion(len(classes))
+        super().__init__(net, bands=bands, classes=classes, recipe=recipe, normalisation=normalisation)
 
     def seen(self, data: Collection) -> Collection:
         """See `NeuralTask.seen`; images are shrunk to the recipe's patch."""
@@ -100,26 +93,9 @@ class Classification(NeuralTask):
         """Check the legend."""
         data.require_classes(self.classes)
 
-    def training_step(self, batch: dict[str, Any], _: int) -> Tensor:
-        """Loss of one batch."""
-        loss = functional.cross_entropy(self(batch), class_of(batch), ignore_index=IGNORE)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["scene"]), sync_dist=True)
-        return loss
-
-    def on_validation_epoch_start(self) -> None:
-        """Count anew."""
-        self._confusion = Confusion(len(self.classes))
-
-    def validation_step(self, batch: dict[str, Any], _: int) -> None:
-        """Count one batch."""
-        self._confusion.update(self(batch).argmax(1).cpu().numpy(), class_of(batch).cpu().numpy())
-
-    def on_validation_epoch_end(self) -> None:
-        """Log accuracy, F1 and kappa of the validation part."""
-        every: Any = self.all_gather(torch.from_numpy(self._confusion.matrix).to(self.device))
-        matrix = every.reshape(-1, len(self.classes), len(self.classes)).sum(0).cpu().numpy()
-        for name, value in self.summary(matrix).items():
-            self.log(f"val_{name}", 0.0 if np.isnan(value) else value, rank_zero_only=False)
+    def class_of(self, batch: Mapping[str, Any]) -> Tensor:
+        """See `UnitClassification.class_of`."""
+        return class_of(batch)
 
     def score(
         self, data: Collection, part: str = "test", *, seed: int = 0, level: float = 0.95, resamples: int = 1000
@@ -142,11 +118,6 @@ class Classification(NeuralTask):
         told = {"system": judged.logits.argmax(1)}
         told |= {name: rival.predict(judged.features) for name, rival in self._rivals(data, seed).items()}
         return self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
-
-    def summary(self, matrix: np.ndarray) -> dict[str, float]:
-        """The scores of a confusion matrix `[K, K]`, rows true."""
-        found = summary(matrix)
-        return {name: found[name] for name in _METRICS}
 
     def _rivals(self, data: Collection, seed: int) -> dict[str, ClassifierMixin]:
         """The naive baselines, fitted on the features of the training part; none where it is empty."""

@@ -65,8 +65,12 @@ class UnitClassification(NeuralTask):
         """Log accuracy, F1 and kappa of the validation part."""
         every: Any = self.all_gather(torch.from_numpy(self._confusion.matrix).to(self.device))
         matrix = every.reshape(-1, len(self.classes), len(self.classes)).sum(0).cpu().numpy()
-        for name, value in unit_summary(matrix).items():
+        for name, value in self.summary(matrix).items():
             self.log(f"val_{name}", 0.0 if np.isnan(value) else value, rank_zero_only=False)
+
+    def summary(self, matrix: np.ndarray) -> dict[str, float]:
+        """The scores of a confusion matrix `[K, K]`, rows true."""
+        return unit_summary(matrix)
 
     def require_classes(self, classes: Classes | None, name: str) -> None:
         """Raise `DataError` if data called `name` have other classes than the task."""
