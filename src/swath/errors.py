@@ -5,6 +5,14 @@ Every message says what was got, what was expected and what to do. The command l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+
+def some(items: Iterable[object], most: int = 5) -> str:
+    """The first of some items and how many more there are, for a message."""
+    named = [str(item) for item in items]
+    return ", ".join(named[:most]) + (f" and {len(named) - most} more" if len(named) > most else "")
+
 
 class SwathError(Exception):
     """Root of all errors that Swath raises on purpose.

@@ -40,6 +40,12 @@ def test_a_field_that_stands_twice_is_the_same_text(folder):
     assert ids(folder, "img/{id}/{id}.tif") == ["a"]
 
 
+def test_what_desktop_programs_leave_beside_rasters_is_passed_over(folder):
+    for name in ("1.tif.aux.xml", "1.tif.ovr"):
+        (folder / "img/a" / name).touch()
+    assert ids(folder, "img/{tile}/{id}.*") == ["a/1", "a/2", "b/1"]
+
+
 def test_ids_are_unique(folder):
     with pytest.raises(DataError, match="same id '1'"):
         match_files(folder, "img/a/1.tif", "img/b/1.tif")

@@ -20,7 +20,7 @@ from swath.data.classes import IGNORE, Classes, Colour
 from swath.data.raster import open_raster
 from swath.data.sources import Source
 from swath.data.vectorlabels import VectorLabels
-from swath.errors import DataError
+from swath.errors import DataError, some
 from swath.geo.grids import window_grid
 from swath.geo.warp import warp
 from swath.geo.windows import Window, whole
@@ -125,13 +125,11 @@ class RasterLabels:
             strange = _packed(values.T)
         found, counts = np.unique(strange, return_counts=True)
         show = "#{:06x}".format if self._coloured else str
-        order = np.argsort(-counts, kind="stable")[:8]
-        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        known = [show(number) for number in self._legend]
+        order = np.argsort(-counts, kind="stable")
         raise DataError(
             f"{self.name} holds {'colours' if self._coloured else 'values'} outside the classes",
-            got=", ".join(f"{show(found[i])} ({counts[i]} pixels)" for i in order) + more,
-            expected=", ".join(known[:16]) + (f" and {len(known) - 16} more" if len(known) > 16 else ""),
+            got=some((f"{show(found[i])} ({counts[i]} pixels)" for i in order), 8),
+            expected=some(map(show, self._legend), 16),
             fix="Add them to `classes:` or to `ignore:`",
         )
 

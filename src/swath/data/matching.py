@@ -1,7 +1,8 @@
 """File patterns: globs in which named fields tell scenes apart, such as `masks/{tile}/{id}.png`.
 
 `{name}` stands for text without a slash, the same wherever the name stands again; `*`, `?` and `**` are as in a shell.
-A pattern is relative to a root folder unless it is absolute. A URL is the name of one file.
+A pattern is relative to a root folder unless it is absolute. A URL is the name of one file. What desktop programs leave
+beside rasters (`.aux.xml`, `.ovr`) is passed over.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swath.data.remote import Url, is_remote
-from swath.errors import ConfigError, DataError, ReadError
+from swath.errors import ConfigError, DataError, ReadError, some
+
+_BESIDE = (".aux.xml", ".ovr")
 
 _TOKEN = re.compile(r"\{(?P<field>[A-Za-z_]\w*)\}|(?P<deep>\*\*/)|(?P<any>\*)|(?P<one>\?)")
 
@@ -71,7 +74,7 @@ def _match(root: Path, pattern: str) -> list[Match]:
     found = []
     for path in sorted(glob.iglob(_shell((root / pattern).as_posix()), recursive=True)):
         match = expression.fullmatch(Path(path).as_posix())
-        if match and Path(path).is_file():
+        if match and Path(path).is_file() and not path.endswith(_BESIDE):
             fields = {name: text for name, text in match.groupdict().items() if not name.startswith("_w")}
             wild = [text.strip("/") for name, text in match.groupdict().items() if name.startswith("_w")]
             found.append(Match(Path(path), "/".join(fields.values() or wild) or Path(path).stem, fields))
@@ -124,6 +127,26 @@ class Companions:
     def paths(self) -> set[Path | Url]:
         """All files."""
         return set(self._by_id.values())
+
+
+def paired(matches: Sequence[Match], files: Companions, what: str, root: Path) -> dict[str, Path | Url]:
+    """The file of another kind of each scene, by the scene's id.
+
+    Args:
+        matches: The scenes.
+        files: The files of the other kind.
+        what: What these are, for the message.
+        root: The folder, for the message.
+
+    Raises:
+        DataError: If a scene has none, or such a file has no scene.
+    """
+    found = {match.id: path for match in matches if (path := files.of(match)) is not None}
+    if alone := [match.id for match in matches if match.id not in found]:
+        raise DataError(f"{root} holds images without {what}", got=some(alone), expected=files.pattern)
+    if over := sorted(str(path) for path in files.paths - set(found.values())):
+        raise DataError(f"{root} holds files of {what} without image", got=some(over))
+    return found
 
 
 class DatedFiles:

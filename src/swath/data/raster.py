@@ -30,6 +30,8 @@ from swath.sensors.bands import Band, Bands
 
 #: Blocks that GDAL decodes are at least this many pixels high and wide, where the raster is.
 _LEAST_BLOCK = 256
+#: GDAL's quick way through a whole PNG takes what a truncated file lacks for black, without an error.
+_STRICT = {"GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO"}
 
 
 class _Blocks(Protocol):
@@ -207,7 +209,7 @@ class _GdalBlocks:
             raise damaged(f"{self._name} is damaged in", where, (row, col), _reason(error)) from error
 
     def _attempt(self, window: RioWindow) -> np.ndarray:
-        with remote_options(self._name):
+        with remote_options(self._name), rasterio.Env(**_STRICT):
             try:
                 if not hasattr(self._handles, "file"):
                     self._handles.file = _open(self._name)

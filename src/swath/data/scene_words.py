@@ -15,7 +15,7 @@ from swath.data.series import SeriesInput
 from swath.data.sources import Source
 from swath.data.stac_items import ITEM_SUFFIXES, item_source
 from swath.data.stack import StackSource
-from swath.errors import BandError, ConfigError
+from swath.errors import BandError, ConfigError, some
 from swath.geo.grids import require_crs
 from swath.sensors.bands import Bands
 from swath.sensors.catalogue import product_baseline, with_baseline
@@ -80,7 +80,7 @@ def _described(path: str, name: str | None) -> Scene:
         ids = [scene.id for scene in data]
         raise ConfigError(
             f"{path} has {len(ids)} scenes" if name is None else f"{path} has no scene '{name}'",
-            got=", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else ""),
+            got=some(ids, 8),
             expected=f"{path}:SCENE",
         )
     return found[0]

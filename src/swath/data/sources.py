@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from swath.errors import GridError, ReadError
+from swath.errors import DataError, GridError, ReadError
 from swath.geo.windows import Window, whole
 from swath.sensors.bands import Bands
 
@@ -43,6 +43,16 @@ class Source(Protocol):
         infinite nor masked by the file. Safe to call from several threads.
         """
         ...
+
+
+def require_dtype(source: Source, dtype: str) -> None:
+    """Refuse a source whose stored numbers are of another type.
+
+    Raises:
+        DataError: If they are.
+    """
+    if source.dtype != np.dtype(dtype):
+        raise DataError(f"{source.name} is of another type", got=source.dtype, expected=dtype)
 
 
 def read_around(source: Source, window: Window) -> tuple[np.ndarray, np.ndarray]:

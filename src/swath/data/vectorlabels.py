@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from swath.data.classes import IGNORE, Classes
 from swath.data.instances import Instances, lay
-from swath.errors import ConfigError, DataError
+from swath.errors import ConfigError, DataError, some
 from swath.geo.grids import coordinates, positions, shape_of, transformer, window_grid
 from swath.geo.vectors import rasterize, read_vectors
 from swath.geo.windows import Window
@@ -202,8 +202,7 @@ def attribute_classes(
 
 def _rows(chosen: np.ndarray) -> str:
     """Numbers of the chosen rows, from 0."""
-    places = np.flatnonzero(chosen)
-    return ", ".join(map(str, places[:8])) + (f" and {len(places) - 8} more" if len(places) > 8 else "")
+    return some(np.flatnonzero(chosen), 8)
 
 
 def _widened(shapes: np.ndarray, widths: np.ndarray, crs: CRS | None, name: str) -> np.ndarray:

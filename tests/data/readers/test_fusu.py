@@ -92,7 +92,7 @@ def test_what_does_not_belong_together_is_refused(readme):
     with pytest.raises(ReadError, match="holds no FUSU"):
         read_fusu(readme / "im1")
     (readme / "im2/7_1.png").rename(readme / "im2/7_2.png")
-    with pytest.raises(DataError, match="7_1 has no second image"):
+    with pytest.raises(DataError, match="without second date: got 7_1"):
         read_fusu(readme)
     (readme / "im2/7_2.png").rename(readme / "im2/7_1.png")
     (readme / "A/8/7_1_A_8.tif").rename(readme / "A/8/7_1_A_13.tif")

@@ -196,7 +196,7 @@ def test_a_sheet_is_never_loaded_whole(tmp_path):
     tile.labels.read(tile.grid)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < image.nbytes / 4
+    assert peak < image.nbytes / 3
 
 
 def test_altered_copies_are_made_of_training_tiles_only(published):
@@ -332,7 +332,7 @@ def _add(part, tile):
         (_without_mask, DataError, "without mask.*M-33-20"),
         (_smaller_mask, DataError, "not on the same pixels"),
         (_displaced_mask, DataError, "not on the same pixels"),
-        (_sixteen_bit, DataError, "uint16.*8-bit"),
+        (_sixteen_bit, DataError, "uint16.*uint8"),
         (_four_bands, SwathError, "number of bands"),
         (_two_band_mask, DataError, "number of bands"),
         (_no_crs, GridError, "coordinate reference"),
@@ -361,9 +361,8 @@ def test_a_value_that_is_no_class_is_named(tmp_path):
     mask[0, 3, 4] = 7
     _sheet(tmp_path, "a", (512, 512), mask=mask)
     _lists(tmp_path, ["a_0"])
-    tile = read_landcover_ai(tmp_path, split="published")[0]
     with pytest.raises(DataError, match=r"a\.tif.*7 \(1 pixels\)"):
-        tile.labels.read(tile.grid)
+        read_landcover_ai(tmp_path, split="published")
 
 
 def test_options_that_cannot_be_met_are_refused(published, cut, tmp_path_factory):

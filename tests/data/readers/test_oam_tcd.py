@@ -15,7 +15,7 @@ from swath.data.coco import read_coco
 from swath.data.raster import open_raster
 from swath.data.readers import read_layout
 from swath.data.readers.oam_tcd import INSTANCE_CLASSES, read_oam_tcd, read_oam_tcd_instances
-from swath.errors import DataError, ReadError, SwathError
+from swath.errors import DataError, GridError, ReadError, SwathError
 from swath.geo.windows import Window
 from swath.sensors.catalogue import resolve
 
@@ -152,7 +152,7 @@ def test_parquet_holds_the_same_scenes(coco, parquet):
         (lambda root: (root / "masks/aaa_10_00000.png").unlink(), ReadError, "aaa_10_00000"),
         (
             lambda root: tiny.write_picture(root / "masks/aaa_10_00000.png", np.zeros((9, 9), np.uint8)),
-            DataError, "size",
+            GridError, "size",
         ),
         (
             lambda root: tiny.write_picture(root / "masks/aaa_10_00000.png", np.full((SIZE, SIZE), 7, np.uint8)),

@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from swath.data.annotations import Annotated, load_json, picture_labels
 from swath.data.checks import check_collection
 from swath.data.classes import Classes
@@ -24,8 +22,9 @@ from swath.data.coco import parse_coco
 from swath.data.labelme import parse_labelme
 from swath.data.raster import open_raster
 from swath.data.scenes import Collection, Scene
+from swath.data.sources import require_dtype
 from swath.data.splits import split_by_group
-from swath.errors import DataError, ReadError
+from swath.errors import DataError, ReadError, some
 from swath.sensors.catalogue import resolve
 
 CLASSES = Classes.of({0: {"name": "background", "colour": "#274060"}, 1: {"name": "track", "colour": "#f2b134"}})
@@ -111,14 +110,13 @@ def _require_all_annotated(found: Mapping[Path, object]) -> None:
     if alone := sorted(path.name for path in there - found.keys()):
         raise DataError(
             "Pictures have no annotation",
-            got=", ".join(alone[:5]) + (f" and {len(alone) - 5} more" if len(alone) > 5 else ""),
+            got=some(alone),
             fix="Add a JSON without shapes for those that hold no track",
         )
 
 
 def _scene(image: Path, picture: Annotated, path: Path) -> Scene:
     source = open_raster(image, bands=resolve("rgb"), crs="none")
-    if source.dtype != np.uint8:
-        raise DataError(f"{image} is of another type", got=source.dtype, expected="uint8")
+    require_dtype(source, "uint8")
     labels = picture_labels(picture, source.grid, CLASSES, str(path), _TEXTS, background="background")
     return Scene(image.stem, {"image": source}, labels, group=day_of(image.stem) or image.stem)

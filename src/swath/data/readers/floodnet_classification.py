@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from swath.data.classes import Classes
 from swath.data.readers.layout import Images, Layout
 from swath.data.scenes import Collection
 from swath.data.splits import split_by_source
+from swath.errors import DataError, some
 from swath.sensors.catalogue import resolve
 
 CLASSES = Classes.of(
@@ -31,5 +33,13 @@ LAYOUT = Layout(
 
 
 def read_floodnet_classification(root: str | Path) -> Collection:
-    """Open the data set: a scene a picture, dealt to parts at random; see `Layout.read`."""
-    return LAYOUT.read(root)
+    """Open the data set: a scene a picture, dealt to parts at random; see `Layout.read`.
+
+    Raises:
+        DataError: Beside what `Layout.read` raises, if a picture is in both folders.
+    """
+    found = LAYOUT.read(root)
+    names = Counter(scene.id.rpartition("/")[2] for scene in found)
+    if doubled := sorted(name for name, count in names.items() if count > 1):
+        raise DataError(f"{root} holds pictures that are flooded and not", got=some(doubled))
+    return found

@@ -13,7 +13,7 @@ from swath.data.classes import Classes
 from swath.data.questions import Asked, read_entries
 from swath.data.raster import open_raster
 from swath.data.scenes import Collection
-from swath.data.sources import Source
+from swath.data.sources import Source, require_dtype
 from swath.data.splits import split_by_group
 from swath.data.whole_images import ImageLabel
 from swath.errors import DataError, ReadError
@@ -42,6 +42,7 @@ def read_floodnet_vqa(root: str | Path) -> Collection:
             picture = root / "Images" / f"{folder}_Image" / Path(str(entry["Image_ID"])).name
             if picture not in pictures:
                 pictures[picture] = open_raster(picture, bands=resolve("rgb"), crs="none")
+                require_dtype(pictures[picture], "uint8")
             asked.append((f"{folder} {number}", picture, entry))
             answers.add(str(entry["Ground_Truth"]))
     if not asked:

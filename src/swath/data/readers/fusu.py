@@ -13,6 +13,7 @@ Published change is that of the labels, so `label_bin` is not read.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,14 +23,14 @@ from odc.geo.geobox import GeoBox
 from swath.data.checks import check_collection
 from swath.data.classes import Classes
 from swath.data.labels import RasterLabels
-from swath.data.matching import Companions, DatedFiles, Match, match_files
+from swath.data.matching import Companions, DatedFiles, Match, match_files, paired
 from swath.data.pair_labels import PairLabels
 from swath.data.raster import open_raster
 from swath.data.relocated import RelocatedSource
 from swath.data.remote import Url
 from swath.data.scenes import PARTS, Collection, Scene
 from swath.data.series import Frame, Series, View
-from swath.data.sources import Source
+from swath.data.sources import Source, require_dtype
 from swath.data.splits import split_by_group, split_by_source
 from swath.errors import DataError, ReadError
 from swath.geo.grids import shape_of
@@ -117,29 +118,29 @@ def read_fusu(root: str | Path, pixel: float = 0.5) -> Collection:
 
 def _scenes(root: Path, first: str, second: str, months: DatedFiles, pixel: float, part: str | None) -> list[Scene]:
     matches = match_files(root, "im1/{id}.*")
-    after = Companions(root, "im2/{id}.*")
-    labels = [
-        Companions(root, f"{folder}/{{id}}.*") if (root / folder).is_dir() else None for folder in (first, second)
-    ]
-    if None in labels and part != "test":
+    after = paired(matches, Companions(root, "im2/{id}.*"), "second date", root)
+    there = [folder for folder in (first, second) if (root / folder).is_dir()]
+    if len(there) < 2 and part != "test":
         raise ReadError(f"{root} holds no labels", expected=f"{first} and {second}")
-    return [_scene(match, after, labels, months, pixel, part) for match in matches]
+    labels = [paired(matches, Companions(root, f"{folder}/{{id}}.*"), "label", root) for folder in there]
+    return [
+        _scene(match, after[match.id], [paths[match.id] for paths in labels], months, pixel, part) for match in matches
+    ]
 
 
 def _scene(
     match: Match,
-    after: Companions,
-    labels: list[Companions | None],
+    after: Path | Url,
+    labels: Sequence[Path | Url],
     months: DatedFiles,
     pixel: float,
     part: str | None,
 ) -> Scene:
-    image = open_raster(match.path, bands=IMAGE, crs="none")
-    grid = _around(shape_of(image.grid), pixel)
-    second = open_raster(_file(after, match, "second image"), bands=IMAGE, crs="none")
-    layers: dict[str, Source] = {"before": RelocatedSource(image, grid), "after": RelocatedSource(second, grid)}
-    both = [None if files is None else _labels(_file(files, match, "label"), grid) for files in labels]
-    pair = PairLabels(both[0], both[1], len(CLASSES)) if both[0] is not None and both[1] is not None else None
+    first, second = _image(match.path), _image(after)
+    grid = _around(shape_of(first.grid), pixel)
+    layers: dict[str, Source] = {"before": RelocatedSource(first, grid), "after": RelocatedSource(second, grid)}
+    uses = [_labels(path, grid) for path in labels]
+    pair = PairLabels(uses[0], uses[1], len(CLASSES)) if len(uses) == 2 else None
     frames = tuple(_frame(path) for path in months.of(match))
     if not frames:
         raise DataError(f"Patch {match.id} has no months", expected=months.pattern)
@@ -147,11 +148,10 @@ def _scene(
     return Scene(match.id, layers, pair, group=match.id.rpartition("_")[0] or match.id, part=part, series=series)
 
 
-def _file(files: Companions, match: Match, what: str) -> Path | Url:
-    path = files.of(match)
-    if path is None:
-        raise DataError(f"Patch {match.id} has no {what}", expected=files.pattern)
-    return path
+def _image(path: Path | Url) -> Source:
+    source = open_raster(path, bands=IMAGE, crs="none")
+    require_dtype(source, "uint8")
+    return source
 
 
 def _labels(path: Path | Url, grid: GeoBox) -> RasterLabels:

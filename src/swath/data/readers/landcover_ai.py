@@ -20,15 +20,16 @@ from typing import Literal
 
 import numpy as np
 
+from swath.data.checks import check_collection
 from swath.data.classes import Classes
 from swath.data.labels import RasterLabels
 from swath.data.offline import with_copies
 from swath.data.raster import open_raster
 from swath.data.scenes import PARTS, Collection, Scene
 from swath.data.selection import BandSelection
-from swath.data.sources import Source
+from swath.data.sources import Source, require_dtype
 from swath.data.warped import WarpedSource
-from swath.errors import ConfigError, DataError, ReadError
+from swath.errors import ConfigError, DataError, ReadError, some
 from swath.geo.grids import require_crs, same_grid, window_grid
 from swath.geo.warp import Resampling
 from swath.geo.windows import Window, whole
@@ -102,6 +103,7 @@ def read_landcover_ai(
         collection = _from_tiles(root, split, seed)
     else:
         raise ReadError(f"{root} holds no LandCover.ai", expected="the folders images and masks, or output")
+    collection = check_collection(collection)
     return with_copies(collection, copies, seed) if copies else collection
 
 
@@ -189,7 +191,7 @@ def _from_tiles(root: Path, split: str, seed: int) -> Collection:
     if split == "published":
         parts = read_lists(root)
         if missing := [tile for tile in parts if tile not in images]:
-            raise DataError(f"The lists of {root} name tiles that are not there", got=_some(missing))
+            raise DataError(f"The lists of {root} name tiles that are not there", got=some(missing))
     else:
         counts = Counter(_sheet_of(tile) for tile in images)
         by_sheet = split_sheets({sheet: (count, None) for sheet, count in counts.items()}, seed)
@@ -257,11 +259,11 @@ def read_lists(root: Path) -> dict[str, str]:
                 f"{path} cannot be read", got=error, fix="Take `split='sheet'`, which needs no lists"
             ) from error
         if strange := [line for line in lines if not _TILE_ID.fullmatch(line)]:
-            raise DataError(f"{path} holds lines that are no tile", got=_some(strange), expected="<sheet>_<number>")
+            raise DataError(f"{path} holds lines that are no tile", got=some(strange), expected="<sheet>_<number>")
         found += [(line, part) for line in lines]
     counts = Counter(tile for tile, _ in found)
     if doubled := [tile for tile, count in counts.items() if count > 1]:
-        raise DataError(f"The lists of {root} name tiles twice", got=_some(doubled), expected="each tile in one list")
+        raise DataError(f"The lists of {root} name tiles twice", got=some(doubled), expected="each tile in one list")
     return dict(found)
 
 
@@ -276,11 +278,11 @@ def _windows_of(listed: Iterable[str], numbered: Mapping[str, Mapping[int, Windo
         else:
             windows[tile] = window
     if without := sorted({_sheet_of(tile) for tile in lost} - numbered.keys()):
-        raise DataError("The lists name tiles of sheets that are not there", got=_some(without))
+        raise DataError("The lists name tiles of sheets that are not there", got=some(without))
     if lost:
         raise DataError(
             "The lists name tiles that their sheets do not have",
-            got=_some(lost),
+            got=some(lost),
             expected=f"whole {TILE}-pixel cells, counted row by row with the partial ones at the edges",
         )
     return windows
@@ -294,7 +296,7 @@ def _require_pairs(images: Mapping[str, Path], masks: Mapping[str, Path], where:
     if not images:
         raise ReadError(f"{where} holds no images")
     if alone := sorted(images.keys() ^ masks.keys()):
-        raise DataError(f"{where} holds images without mask, or masks without image", got=_some(alone))
+        raise DataError(f"{where} holds images without mask, or masks without image", got=some(alone))
 
 
 def _open_sheet(name: str, image: Path, mask: Path, placed: bool = True) -> _Sheet:
@@ -304,8 +306,7 @@ def _open_sheet(name: str, image: Path, mask: Path, placed: bool = True) -> _She
     if len(codes.bands) not in (1, 3):
         raise DataError(f"{mask} has another number of bands", got=len(codes.bands), expected="1, or 3 equal ones")
     for source in (pixels, codes):
-        if source.dtype != np.uint8:
-            raise DataError(f"{source.name} is of another type", got=source.dtype, expected="8-bit numbers")
+        require_dtype(source, "uint8")
         if placed:
             require_crs(source.grid, source.name)
     if not same_grid(pixels.grid, codes.grid):
@@ -315,7 +316,3 @@ def _open_sheet(name: str, image: Path, mask: Path, placed: bool = True) -> _She
             expected=f"{pixels.grid.shape} at {tuple(pixels.grid.affine[:6])}",
         )
     return _Sheet(name, pixels, BandSelection(codes, codes.bands.select(codes.bands.names[:1])))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

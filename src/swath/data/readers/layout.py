@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from swath.data.checks import check_collection
 from swath.data.classes import Classes, Colour
 from swath.data.labels import RasterLabels
-from swath.data.matching import Companions, Match, match_files
+from swath.data.matching import Companions, Match, match_files, paired
 from swath.data.raster import open_raster
 from swath.data.remote import Url
 from swath.data.scenes import PARTS, Collection, Labels, Scene
-from swath.data.sources import Source
+from swath.data.sources import Source, require_dtype
 from swath.data.whole_images import ImageLabel
-from swath.errors import DataError, ReadError
+from swath.errors import DataError, ReadError, some
 from swath.geo.grids import require_crs, same_grid
 from swath.sensors.bands import Bands
 
@@ -88,7 +86,7 @@ class Layout:
         masks = Companions(root, *self.masks) if self.masks else None
         for what, files in zip([*list(self.layers)[1:], "mask"], [*companions, masks], strict=True):
             if files is not None:
-                _require_pairs(matches, files, what, root)
+                paired(matches, files, what, root)
         parts = self._listed(root, [match.id for match in matches]) if self.lists else None
         scenes = [
             self._scene(match, companions, masks, None if parts is None else parts[match.id])
@@ -132,8 +130,7 @@ class Layout:
 
     def _image(self, path: Path | Url, layer: Images) -> Source:
         source = open_raster(path, bands=layer.bands, crs="none" if self.pictures else None)
-        if source.dtype != np.dtype(layer.dtype):
-            raise DataError(f"{path} is of another type", got=source.dtype, expected=layer.dtype)
+        require_dtype(source, layer.dtype)
         if not self.pictures:
             require_crs(source.grid, str(path))
         return source
@@ -162,22 +159,8 @@ class Layout:
             except (OSError, UnicodeDecodeError) as error:
                 raise ReadError(f"{path} cannot be read", got=error, expected="an id of a scene a line") from error
             if doubled := sorted((set(names) & parts.keys()) | {n for n in names if names.count(n) > 1}):
-                raise DataError(f"{path} names scenes that are listed already", got=_some(doubled))
+                raise DataError(f"{path} names scenes that are listed already", got=some(doubled))
             parts |= dict.fromkeys(names, part)
         if lost := sorted(parts.keys() - set(ids)):
-            raise DataError(f"The lists of {root} name scenes that are not there", got=_some(lost))
+            raise DataError(f"The lists of {root} name scenes that are not there", got=some(lost))
         return parts
-
-
-def _require_pairs(matches: Sequence[Match], files: Companions, what: str, root: Path) -> None:
-    """Raise if an image has no file of another kind, or such a file no image."""
-    paired = {match.id: files.of(match) for match in matches}
-    if alone := [name for name, path in paired.items() if path is None]:
-        raise DataError(f"{root} holds images without {what}", got=_some(alone), expected=files.pattern)
-    if over := sorted(str(path) for path in files.paths - set(paired.values())):
-        raise DataError(f"{root} holds files of {what} without image", got=_some(over))
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")

@@ -17,11 +17,13 @@ import csv
 import hashlib
 from pathlib import Path
 
+from swath.data.checks import check_collection
 from swath.data.classes import Classes
 from swath.data.cubes import open_cube
 from swath.data.labels import RasterLabels
 from swath.data.scenes import Collection, Scene
 from swath.errors import DataError, ReadError
+from swath.geo.grids import same_grid, shape_of
 
 CLASSES = Classes.of({0: {"name": "background", "colour": "#000000"}, 1: {"name": "plume", "colour": "#e63c14"}})
 _CUBES = ("cube.img", "cube.nc", "cube.hdr")
@@ -43,7 +45,8 @@ def read_methane_onboard(root: str | Path) -> Collection:
     for part in ("train", "test"):
         for name, folder in _listed(root / f"{part}.csv"):
             scenes.append(_scene(root, name, folder, part))
-    return Collection(tuple(scenes), CLASSES, "STARCOP layout", {"split": "as published; val is a tenth of train"})
+    facts = {"split": "as published; val is a tenth of train"}
+    return check_collection(Collection(tuple(scenes), CLASSES, "STARCOP layout", facts))
 
 
 def _scene(root: Path, name: str, folder: str, part: str) -> Scene:
@@ -60,7 +63,12 @@ def _scene(root: Path, name: str, folder: str, part: str) -> Scene:
     if part == "train" and int(hashlib.sha256(group.encode()).hexdigest(), 16) % 10 == 0:
         part = "val"
     crs = "none" if cube.grid.crs is None else None
-    return Scene(name, {"cube": cube}, RasterLabels.open(label, CLASSES, crs=crs), group=group, part=part)
+    labels = RasterLabels.open(label, CLASSES, crs=crs)
+    if not same_grid(labels.grid, cube.grid):
+        raise DataError(
+            f"{label} is not on the pixels of its cube", got=shape_of(labels.grid), expected=shape_of(cube.grid)
+        )
+    return Scene(name, {"cube": cube}, labels, group=group, part=part)
 
 
 def _listed(path: Path) -> list[tuple[str, str]]:

@@ -26,8 +26,9 @@ from swath.data.coco import annotation, read_coco
 from swath.data.labels import RasterLabels
 from swath.data.parquet_pictures import PictureInRow, Row, read_rows
 from swath.data.raster import open_raster
+from swath.data.relocated import RelocatedSource
 from swath.data.scenes import PARTS, Collection, Labels, Scene
-from swath.data.sources import Source
+from swath.data.sources import Source, require_dtype
 from swath.errors import ConfigError, DataError, ReadError
 from swath.geo.grids import is_north_up, pixel_grid
 from swath.geo.windows import Window
@@ -117,27 +118,15 @@ def _coco_tiles(root: Path) -> list[_Tile]:
 def _coco_tile(root: Path, part: str, path: Path, picture: Annotated) -> _Tile:
     file = root / "images" / picture.file
     image = open_raster(file, bands=resolve("rgb"), crs="none" if file.suffix.casefold() != ".tif" else None)
-    if image.dtype != np.uint8:
-        raise DataError(f"{file} is of another type", got=image.dtype, expected="uint8")
+    require_dtype(image, "uint8")
 
     def mask() -> RasterLabels:
         told = root / "masks" / f"{Path(picture.file).stem}.png"
-        found = open_raster(told, crs="none")
         # The mask is a picture without place: it lies on the pixels of its image.
-        if found.grid.shape != image.grid.shape:
-            raise DataError(f"{told} is of another size", got=found.grid.shape, expected=image.grid.shape)
-        return RasterLabels(_Placed(found, image.grid), CLASSES)
+        return RasterLabels(RelocatedSource(open_raster(told, crs="none"), image.grid), CLASSES)
 
     stem = Path(picture.file).stem
     return _Tile(stem, image, stem.partition("_")[0], part, picture, mask, str(path))
-
-
-class _Placed:
-    """A source on a grid of the same shape; a `Source`."""
-
-    def __init__(self, source: Source, grid: GeoBox) -> None:
-        self.name, self.bands, self.dtype, self.grid = source.name, source.bands, source.dtype, grid
-        self.read = source.read
 
 
 def _parquet_tiles(paths: list[Path], fold: int) -> list[_Tile]:
