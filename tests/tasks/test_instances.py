@@ -136,6 +136,10 @@ def test_a_perfect_answer_scores_one_beside_its_baselines(tmp_path):
     assert perfect.system["ap50"].value == perfect.system["ap"].value == 1
     assert perfect.system["count_mae"].value == 0
     assert perfect.details["ap50 by class"] == {"small": 1.0, "large": 1.0}
+    counts = perfect.details["counts"]
+    assert counts["scenes"] == [scene.id]
+    assert counts["true"] == counts["system"] == [5]
+    assert set(counts) == {"scenes", "true", "system", "connected components", "watershed"}
 
 
 def test_things_of_a_divided_scene_count_where_most_of_them_lies(tmp_path):

@@ -164,6 +164,7 @@ class InstanceSegmentation(NeuralTask):
         threshold = learn_threshold(self._lessons(data, seed), _rgb(self.bands["image"]))
         tallies = {"system": InstanceTally(self.classes, most, self.counted if counted is None else counted)}
         tallies |= {name: InstanceTally(self.classes, most, -np.inf) for name in BASELINES}
+        scenes: list[str] = []
         for scene in data:
             if scene.part is None or (isinstance(scene.part, str) and scene.part != part):
                 continue
@@ -178,15 +179,18 @@ class InstanceSegmentation(NeuralTask):
             for name, baseline in BASELINES.items():
                 things, scores = baseline(threshold, values, valid & counts)
                 tallies[name].update(things, scores, true)
+            scenes.append(scene.id)
         tally = tallies["system"]
         if not len(tally) or not tally.things:
             raise DataError(f"The '{part}' part of {data.name} holds no thing")
         scored = {name: one.scores(level, resamples, seed) for name, one in tallies.items()}
+        told: dict[str, list[Any]] = {"scenes": scenes, "true": [true for _, true in tally.counts]}
+        told |= {name: [found for found, _ in one.counts] for name, one in tallies.items()}
         return Scores(
             part,
             scored.pop("system"),
             scored,
-            {"ap50 by class": tally.by_class(), "counts": tally.counts},
+            {"ap50 by class": tally.by_class(), "counts": told},
             {
                 "scenes": len(tally),
                 "things": tally.things,
