@@ -144,8 +144,8 @@ def test_images_of_any_size_and_any_number_of_bands_are_taken_and_every_weight_l
         ("resnet", 16, "no such encoder"),
         ("nope", 16, "no such encoder"),
         ("resnet18", 32, "output stride"),
-        ("vit_tiny_patch16_224", 16, "no dilated features"),
-        ("vgg11", 16, "no dilated features"),
+        ("vit_tiny_patch16_224", 16, "does not suit dilation"),
+        ("vgg11", 16, "does not suit dilation"),
     ],
 )
 def test_an_encoder_that_does_not_fit_is_refused(name, stride, message):

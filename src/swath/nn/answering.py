@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from swath.errors import ConfigError
+from swath.nn.encoders import timm_network
 
 Fusion = Literal["concatenate", "product", "stacked_attention", "bilinear", "question"]
 #: Glimpses of attention on words and on the image, and hops of stacked attention.
@@ -91,9 +92,8 @@ class AnswerNet(nn.Module):
         super().__init__()
         import timm
 
-        if not timm.is_model(encoder):
-            raise ConfigError("timm has no such encoder", got=encoder, fix="See timm.list_models()")
-        self.encoder = timm.create_model(encoder, in_chans=in_channels, num_classes=0, global_pool="")
+        with timm_network(encoder, "features of a grid"):
+            self.encoder = timm.create_model(encoder, in_chans=in_channels, num_classes=0, global_pool="")
         self.fusion = fusion
         self.embedding = nn.Embedding(words, width // 2, padding_idx=0)
         self.lstm = nn.LSTM(width // 2, width, batch_first=True)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from swath.errors import ConfigError
+from swath.nn.encoders import timm_network
 
 #: Channels of the projected stride-4 features (arXiv 1802.02611, section 4.1).
 LOW_LEVEL_CHANNELS = 48
@@ -36,18 +37,9 @@ def timm_encoder(name: str, in_channels: int, output_stride: int) -> nn.Module:
 
     if output_stride not in (8, 16):
         raise ConfigError("DeepLabv3+ cannot use this output stride", got=output_stride, expected="8 or 16")
-    if not timm.is_model(name):
-        close = ", ".join(timm.list_models(f"*{name.split('.')[0].rstrip('0123456789')}*")[:8])
-        raise ConfigError(
-            "timm has no such encoder",
-            got=name,
-            fix=f"Perhaps one of: {close}" if close else "See `timm.list_models()`",
-        )
-    try:
+    with timm_network(name, "dilation", _DILATED):
         encoder = timm.create_model(name, features_only=True, in_chans=in_channels, output_stride=output_stride)
         reductions, _ = describe(encoder)
-    except (TypeError, NotImplementedError, RuntimeError, AssertionError, AttributeError) as error:
-        raise ConfigError(f"The encoder {name} gives no dilated features", got=error, fix=_DILATED) from error
     if reductions[-1] != output_stride or 4 not in reductions:
         raise ConfigError(
             f"The encoder {name} gives features of strides {reductions}",

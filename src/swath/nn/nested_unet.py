@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from swath.errors import ConfigError
+from swath.nn.encoders import timm_network
 
 #: Nodes of the top row beside the encoder's, and so heads.
 HEADS = 4
@@ -100,18 +101,14 @@ class NestedUNet(nn.Module):
 def _encoder(name: str, in_channels: int) -> Any:
     import timm
 
-    if not timm.is_model(name):
-        raise ConfigError(
-            "timm has no such encoder", got=name, expected="for example efficientnet_b0 to efficientnet_b4"
-        )
-    try:
+    with timm_network(name, "U-Net++", _SUITED):
         encoder: Any = timm.create_model(name, features_only=True, feature_cls="getter", in_chans=in_channels)
         strides = encoder.feature_info.reduction()
-    except (TypeError, NotImplementedError, RuntimeError, AssertionError, AttributeError) as error:
-        raise ConfigError(f"The encoder {name} gives no features", got=error, expected=_SUITED) from error
     if strides != [2, 4, 8, 16, 32]:
-        raise ConfigError(f"The encoder {name} does not suit U-Net++", got=f"strides {strides}", expected=_SUITED)
+        raise ConfigError(f"The encoder {name} does not suit U-Net++", got=f"strides {strides}", fix=_SUITED)
     return encoder
 
 
-_SUITED = "features of strides 2, 4, 8, 16 and 32, as efficientnet_b0, resnet18 or test_efficientnet have"
+_SUITED = (
+    "Take one with features of strides 2, 4, 8, 16 and 32, for example efficientnet_b0, resnet18 or test_efficientnet"
+)

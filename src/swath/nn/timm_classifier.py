@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from swath.errors import ConfigError
+from swath.nn.encoders import timm_network
 
 
 def timm_classifier(name: str, in_channels: int, classes: int) -> nn.Module:
@@ -15,12 +15,5 @@ def timm_classifier(name: str, in_channels: int, classes: int) -> nn.Module:
     """
     import timm
 
-    if not timm.is_model(name):
-        close = ", ".join(timm.list_models(f"*{name.split('.')[0].rstrip('0123456789')}*")[:8])
-        raise ConfigError(
-            "timm has no such network", got=name, fix=f"Perhaps one of: {close}" if close else "See timm.list_models()"
-        )
-    try:
+    with timm_network(name, f"{in_channels} bands and {classes} classes"):
         return timm.create_model(name, in_chans=in_channels, num_classes=classes)
-    except (TypeError, RuntimeError, AssertionError) as error:
-        raise ConfigError(f"The network {name} cannot be made so", got=error) from error
