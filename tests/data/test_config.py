@@ -134,6 +134,19 @@ def test_splits(folder, split, told):
     assert parts.sum(0).max() == 1
 
 
+def test_scenes_that_are_left_out_are_not_opened(folder):
+    empty = np.zeros((2, 64, 64), np.uint16)
+    tiny.write_raster(folder / "images/s2_20220101.tif", empty, GRID)
+    with pytest.raises(DataError, match=r"s2_20220101 holds no valid pixel.*leave_out"):
+        load(folder)
+    assert [scene.id for scene in load(folder, leave_out="*2022*")] == ["s2_20200105", "s2_20210305"]
+    assert [scene.id for scene in load(folder, leave_out=["*2022*", "s2_20200105"])] == ["s2_20210305"]
+    with pytest.raises(DataError, match="No scene is called as `leave_out` says"):
+        load(folder, leave_out=["*2023*"])
+    with pytest.raises(DataError, match="All scenes are left out"):
+        load(folder, leave_out="*")
+
+
 def test_a_split_by_time_with_dates(folder):
     tiny.write_raster(folder / "images/s2_20220101.tif", reflectance(5), GRID)
     data = load(folder, time="%Y%m%d", split={"by": "time", "boundaries": [datetime(2020, 6, 1).date(), "2021-06-01"]})

@@ -103,7 +103,9 @@ def _check_pixels(scene: Scene, rng: np.random.Generator) -> None:
             raise DataError(
                 f"Scene {scene.id} holds no valid pixel" + (f" in layer {name}" if len(sources) > 1 else ""),
                 got=f"only nodata, NaN or infinite values in {source.name}",
-                fix="Check `nodata:`, or that the layers overlap" if len(sources) > 1 else "Check `nodata:`",
+                fix="Check `nodata:`"
+                + (", that the layers overlap" if len(sources) > 1 else "")
+                + ", or `leave_out:` it",
             )
         _check_values(values, source.bands, source.name)
     if not together:

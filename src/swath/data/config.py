@@ -12,6 +12,7 @@
     crs: EPSG:32633
     time: "%Y%m%d"
     group: "images/([a-z]+)_"
+    leave_out: [north_17, "south_*"]
     split: {by: block, size: 2000, buffer: 200, fractions: [0.6, 0.2, 0.2], seed: 0}
 
 Patterns are relative to the YAML (see `swath.data.matching`); a file may be a URL, and a `.json` of a layer is a STAC
@@ -26,8 +27,8 @@ image. `crs` is for files that lack one; `none` takes all files as pictures. Whe
 that of a Sentinel-2 product follows from the processing baseline in its name (`_N0400_`) or STAC item: -0.1 since
 04.00. `each: true` in `labels` makes an image of each polygon of a vector file, for classes of whole things
 (`each: {margin: 0.1, block: 500}`, see `swath.data.footprints`), and `reviewed: FILE` corrects classes of whole images
-(`swath.data.reviews`). Instead of layers, `layout: NAME` and `folder: PATH` open a published layout, with another
-`split:` if one is given.
+(`swath.data.reviews`). Scenes that `leave_out` names by their ids, as a split by `files` does, are not opened. Instead
+of layers, `layout: NAME` and `folder: PATH` open a published layout, with another `split:` if one is given.
 """
 
 from __future__ import annotations
@@ -156,9 +157,10 @@ class _Opener:
         self._bands = {name: _layer_bands(layer) for name, layer in description.layers.items()}
         self._dated = {name: DatedFiles(description.root, *one.files) for name, one in description.series.items()}
         if description.layers:
-            self.matches = match_files(description.root, *next(iter(description.layers.values())).files[0][0])
+            found = match_files(description.root, *next(iter(description.layers.values())).files[0][0])
         else:
-            self.matches = list(next(iter(self._dated.values())).scenes.values())
+            found = list(next(iter(self._dated.values())).scenes.values())
+        self.matches = _kept(found, description.leave_out)
         self._files = {
             name: [Companions(description.root, *files) for files, _ in layer.files]
             for name, layer in description.layers.items()
@@ -389,18 +391,30 @@ def _two_dates(values: Sequence[Any]) -> tuple[datetime, datetime]:
     return first, second
 
 
+def _kept(matches: Sequence[Match], leave_out: Sequence[str]) -> list[Match]:
+    """The scenes that no pattern of ids leaves out."""
+    ids = [match.id for match in matches]
+    left_out = {name for pattern in leave_out for name in _called(ids, pattern, "`leave_out`")}
+    if len(left_out) == len(matches):
+        raise DataError("All scenes are left out", got=", ".join(leave_out))
+    return [match for match in matches if match.id not in left_out]
+
+
+def _called(ids: Sequence[str], pattern: str, where: str) -> list[str]:
+    """The ids that a pattern names."""
+    found = fnmatch.filter(ids, pattern)
+    if not found:
+        raise DataError(f"No scene is called as {where} says", got=pattern, expected=f"for example {ids[0]}")
+    return found
+
+
 def _listed_parts(collection: Collection, listed: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
     """The part of each scene, from patterns of ids."""
     parts: dict[str, str] = {}
     ids = [scene.id for scene in collection]
     for part in PARTS:
-        patterns = listed.get(part, [])
-        for pattern in [patterns] if isinstance(patterns, str) else map(str, patterns):
-            found = fnmatch.filter(ids, pattern)
-            if not found:
-                raise DataError(
-                    f"No scene is called as the {part} part says", got=pattern, expected=f"for example {ids[0]}"
-                )
+        for pattern in patterns(listed.get(part, ())):
+            found = _called(ids, pattern, f"the {part} part")
             if torn := [name for name in found if parts.get(name, part) != part]:
                 raise DataError("A scene is in two parts", got=f"{torn[0]} in {parts[torn[0]]} and {part}")
             parts |= dict.fromkeys(found, part)

@@ -28,6 +28,7 @@ _KEYS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
         "crs": (str, int),
         "time": (str,),
         "group": (str,),
+        "leave_out": _TEXTS,
         "split": (dict,),
         "layout": (str,),
         "folder": (str,),
@@ -139,6 +140,7 @@ class Description:
         crs: For files that have none; `none` for pictures.
         time: Pattern of dates in file names.
         group: Regular expression on paths.
+        leave_out: Patterns of the ids of scenes that do not count.
         split: Keys of `split:`; empty where there is no split.
         layout: Published layout of `folder`, instead of layers.
         folder: Folder of the published layout.
@@ -160,6 +162,7 @@ class Description:
     series: Mapping[str, SeriesDescription] = field(default_factory=dict)
     reviewed: Path | None = None
     units: Mapping[str, Any] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
 
 
 def read_description(path: Path) -> Description:
@@ -189,6 +192,8 @@ def read_description(path: Path) -> Description:
     units = _units(found["units"], f"`units` of {where}") if "units" in found else {}
     if not found.get("layers") and not found.get("series") and "table" not in units:
         raise ConfigError(f"{where} has no `layers`", expected="at least one layer with `files` and `sensor`")
+    if "leave_out" in found and "table" in units:
+        raise ConfigError(f"{where} has no scenes to leave out", got="a table of units")
     layers = {str(n): _layer(layer, f"layer '{n}' of {where}") for n, layer in found.get("layers", {}).items()}
     series = {str(n): _series(one, f"series '{n}' of {where}") for n, one in found.get("series", {}).items()}
     labels = found.get("labels", {})
@@ -226,6 +231,7 @@ def read_description(path: Path) -> Description:
         series=series,
         reviewed=reviewed,
         units=units,
+        leave_out=patterns(found.get("leave_out", ())),
     )
 
 
@@ -273,7 +279,7 @@ def _units(found: object, where: str) -> Mapping[str, Any]:
 
 
 def patterns(files: str | Sequence[object]) -> tuple[str, ...]:
-    """One or several file patterns."""
+    """One or several patterns."""
     return (files,) if isinstance(files, str) else tuple(map(str, files))
 
 
