@@ -26,6 +26,7 @@ from swath.nn.pyramid_pooling import PSPNet
 from swath.simulate import drone
 from swath.simulate.world import make_world
 from swath.tasks.normalise import Normalisation, Normalise
+from swath.tasks.recipe import Recipe
 
 QUICK = ["--epochs=2", "--batch=4", "--accelerator=cpu"]
 
@@ -110,7 +111,7 @@ def test_questions_are_answered(folders, tmp_path, capsys):
     assert main(["fit", "floodnet:vqa", str(data), "-o", str(run), *words, *QUICK]) == 0
     assert main(["score", str(run), str(data)]) == 0
     scores = json.loads((run / "scores-test.json").read_text())
-    assert set(scores["baselines"]) == {"majority", "question only"}
+    assert set(scores["baselines"]) == {"majority", "question only", "another image"}
     assert {"accuracy", "Simple_Counting", "Complex_Counting"} <= scores["system"].keys()
     ask = ["predict", str(run), str(data / "Images" / "Test_Image"), "-o", str(product), "--crs", "none"]
     assert main(ask) == 1
@@ -133,6 +134,22 @@ def test_the_prior_of_a_question_needs_no_image(folders):
     baselines = task.score(replace(data, scenes=scenes), resamples=20).baselines
     assert baselines["question only"]["accuracy"].value == 1
     assert baselines["majority"]["accuracy"].value < 0.8
+
+
+def test_a_network_that_looks_answers_otherwise_about_another_image(folders, tmp_path):
+    data = read_floodnet_vqa(folders / "questions")
+    recipe = Recipe(epochs=1, batch=4, patch=64, sampling="area")
+    found = {}
+    for fusion in ("question", "product"):
+        torch.manual_seed(0)
+        task = swath.create("floodnet:vqa", encoder="test_resnet", classes=data.classes, fusion=fusion)
+        task.fit(data, tmp_path / fusion, recipe=recipe, accelerator="cpu")
+        # a large head on what it sees: different images are then answered differently
+        task.net.head[1].weight.data = torch.randn_like(task.net.head[1].weight) * 10
+        scores = task.score(data, "train", resamples=20)
+        found[fusion] = (scores.system["accuracy"].value, scores.baselines["another image"]["accuracy"].value)
+    assert found["question"][0] == found["question"][1]
+    assert found["product"][0] != found["product"][1]
 
 
 def test_timm_files_of_the_classifier_load(tmp_path):

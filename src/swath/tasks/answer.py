@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -68,12 +69,13 @@ class Answering(Classification):
         """Accuracy on a part, of all questions and of each kind, beside answers that never look at the image.
 
         `majority` gives the most frequent answer of the training part, `question only` the most frequent one to the
-        same question.
+        same question. `another image` is what the system itself answers where it is shown another image of the part:
+        the nearer to its score, the less of that it owes to looking.
 
         Args:
             data: Questions with answers, split.
             part: The part to score.
-            seed: Of the bootstrap.
+            seed: Of the bootstrap, and of which other image is shown.
             level: Of the intervals.
             resamples: Draws of the bootstrap, over images with all of their questions.
 
@@ -89,6 +91,7 @@ class Answering(Classification):
             "system": logits.argmax(1),
             "majority": np.full(len(truth), overall),
             "question only": np.array([by_question.get(scene.question, overall) for scene in asked]),
+            "another image": self._judged(_about_others(data, part, seed), part).logits.argmax(1),
         }
         kinds = sorted({scene.kind for scene in asked})
         images, codes = np.unique([scene.group or scene.id for scene in asked], return_inverse=True)
@@ -173,6 +176,16 @@ def _questions(data: Collection) -> list[Asked]:
     if len(questions) < len(data):
         raise DataError(f"{data.name} holds images without a question", expected="a set of questions with answers")
     return questions
+
+
+def _about_others(data: Collection, part: str, seed: int) -> Collection:
+    """The same questions, those of a part about another image of it."""
+    images = {scene.group or scene.id: scene.layers for scene in data if scene.part == part}
+    names = np.random.default_rng(seed).permutation(list(images)).tolist()
+    shown = dict(zip(names, names[1:] + names[:1], strict=True))
+    return data.with_scenes([
+        replace(scene, layers=images[shown[scene.group or scene.id]]) if scene.part == part else scene for scene in data
+    ])  # fmt: skip
 
 
 def _frequent(data: Collection) -> tuple[dict[str, int], int]:
