@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from swath.sensors.bands import Bands
-    from swath.tasks.scores import Scores
 
 #: What the series is called.
 SERIES = "series"
@@ -96,35 +95,12 @@ class CropMapping(Segmentation):
             batch = {**batch, "mask": batch["mask"].masked_fill(batch["mask"] == self._other, IGNORE)}
         super().validation_step(batch, index)
 
-    def score(
-        self,
-        data: Collection,
-        part: str = "test",
-        *,
-        seed: int = 0,
-        level: float = 0.95,
-        resamples: int = 1000,
-        threads: int = 2,
-    ) -> Scores:
-        """Score on a part of labelled data, beside pixel classifiers that learned from the training part.
-
-        Pixels of the class that is not learned do not count; to predict it elsewhere is a miss.
-
-        Args:
-            data: Labelled scenes with a series, split.
-            part: The part to score.
-            seed: Of the bootstrap and of the random forest.
-            level: Of the intervals.
-            resamples: Draws of the bootstrap, over scenes, or over tiles where there are few scenes.
-            threads: Threads that read patches.
-
-        Raises:
-            DataError: If the part has no labelled pixel, or the legends differ.
-        """
+    def judged(self, data: Collection) -> Collection:
+        """See `Segmentation.judged`; pixels of the class that is not learned do not count: to predict it is a miss."""
         if self._other is not None:
             scenes = [s if s.labels is None else replace(s, labels=_Learned(s.labels, self._other)) for s in data]
             data = replace(data, scenes=tuple(scenes))
-        return super().score(data, part, seed=seed, level=level, resamples=resamples, threads=threads)
+        return super().judged(data)
 
     def open_source(self, words: Sequence[str], crs: str | None = None) -> Scene:
         """See `Task.open_source`; a `.nc` is a patch of Sen4AgriNet."""

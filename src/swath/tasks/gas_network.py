@@ -26,7 +26,6 @@ from swath.tasks.segment import Segmentation
 
 if TYPE_CHECKING:
     from swath.data.cubes import Cube
-    from swath.tasks.scores import Scores
 
 #: Sides of what networks take are multiples of this.
 _STRIDE = 32
@@ -72,28 +71,6 @@ class GasNetwork(Segmentation):
     def seen(self, data: Collection) -> Collection:
         """See `NeuralTask.seen`; cubes become products."""
         return data.with_scenes([self._product(scene) for scene in data])
-
-    def score(
-        self,
-        data: Collection,
-        part: str = "test",
-        *,
-        seed: int = 0,
-        level: float = 0.95,
-        resamples: int = 1000,
-        threads: int = 2,
-    ) -> Scores:
-        """Score masks of pixels of a part, beside pixel classifiers of the same four bands; see `Segmentation.score`.
-
-        Args:
-            data: Cubes with labels, split.
-            part: The part to score.
-            seed: Of the bootstrap and of the random forest.
-            level: Of the intervals.
-            resamples: Draws of the bootstrap, over scenes, or over tiles where there are few.
-            threads: Threads that read patches.
-        """
-        return super().score(self.seen(data), part, seed=seed, level=level, resamples=resamples, threads=threads)
 
     def predict(  # type: ignore[override]
         self,

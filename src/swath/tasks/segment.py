@@ -132,6 +132,10 @@ class Segmentation(NeuralTask):
         for name, value in summary(matrix).items():
             self.log(f"val_{name}", 0.0 if np.isnan(value) else value, rank_zero_only=False)
 
+    def judged(self, data: Collection) -> Collection:
+        """What scores see of data: what the network sees."""
+        return self.seen(data)
+
     @torch.inference_mode()
     def score(
         self,
@@ -156,7 +160,7 @@ class Segmentation(NeuralTask):
         Raises:
             DataError: If the part has no labelled pixel, or the legends differ.
         """
-        data = self.seen(data)
+        data = self.judged(data)
         data.require_classes(self.classes)
         self.eval()
         rivals = self.rivals(data, threads, seed)
