@@ -1,9 +1,9 @@
-"""Sen4AgriNet on simulated farmland and on real series: `python -m benchmarks.crops PART PATH RUN`.
+"""Sen4AgriNet on simulated farmland and on real series: `python -m benchmarks.crops PART PATH RUN [NAMES]`.
 
 PART is `world` (writes simulated patches into PATH; takes no RUN), `maps` (these by pixel, by scenario), `parcels`
 (the same by parcel), `series` (real series of Formosat-2 and MODIS in the folder of shared data) or `place` (68 dates
-of one place in Slovenia). Recipes were fixed before a test part was scored, and the best epoch is that of the
-validation part.
+of one place in Slovenia). NAMES are of fits, such as `unet-1`; all without. Recipes were fixed before a test part was
+scored, and the best epoch is that of the validation part.
 """
 
 from __future__ import annotations
@@ -46,57 +46,65 @@ def world(folder: Path) -> None:
     sen4agrinet(make_world(**PRESETS["farmland"]), folder, patches=18, edge=120)
 
 
-def maps(folder: Path, run: Path) -> None:
+def maps(folder: Path, run: Path, *names: str) -> None:
     """Networks by pixel, scenario by scenario."""
-    for scenario in ("1", "2", "3"):
-        data = read_sen4agrinet(folder, scenario)  # type: ignore[arg-type]
-        for network, patch, batch in (("unet", 60, 4), ("convstar", 30, 8)):
-            task = _task("sen4agrinet", network=network)
-            recipe = replace(
-                task.recipe, epochs=10, batch=batch, patch=patch, samples=64, augment=("d4",), learning_rate=2e-3
-            )
-            _fit(task, data, run / f"{network}-{scenario}", recipe, f"scenario {scenario} {network}")
+    for network, patch, batch in (("unet", 60, 4), ("convstar", 30, 8)):
+        for scenario in ("1", "2", "3"):
+            if _wanted(f"{network}-{scenario}", names):
+                task = _task("sen4agrinet", network=network)
+                recipe = replace(
+                    task.recipe, epochs=10, batch=batch, patch=patch, samples=64, augment=("d4",), learning_rate=2e-3
+                )
+                data = read_sen4agrinet(folder, scenario)  # type: ignore[arg-type]
+                _fit(task, data, run / f"{network}-{scenario}", recipe)
 
 
-def parcels(folder: Path, run: Path) -> None:
+def parcels(folder: Path, run: Path, *names: str) -> None:
     """Networks by parcel, scenario by scenario."""
     for scenario in ("1", "2", "3"):
-        data = read_sen4agrinet_oad(folder, scenario=scenario)  # type: ignore[arg-type]
         for network in ("tempcnn", "transformer"):
-            task = _task("sen4agrinet:oad", network=network)
-            recipe = replace(task.recipe, epochs=60, batch=32)
-            _fit(task, data, run / f"{network}-{scenario}", recipe, f"scenario {scenario} {network}")
+            if _wanted(f"{network}-{scenario}", names):
+                task = _task("sen4agrinet:oad", network=network)
+                data = read_sen4agrinet_oad(folder, scenario=scenario)  # type: ignore[arg-type]
+                _fit(task, data, run / f"{network}-{scenario}", replace(task.recipe, epochs=60, batch=32))
 
 
-def series(folder: Path, run: Path) -> None:
+def series(folder: Path, run: Path, *names: str) -> None:
     """Networks by series: MODIS split by cells of half a degree, crops of Formosat-2 in their published parts."""
-    modis, crop = _modis(folder), _crop(folder)
-    for name, data, network, epochs in (
-        ("modis", modis, "tempcnn", 60),
-        ("modis", modis, "transformer", 60),
-        ("modis", modis, "lstm", 15),
-        ("crop", crop, "tempcnn", 12),
-        ("crop", crop, "transformer", 12),
+    for name, read, network, epochs in (
+        ("modis", _modis, "tempcnn", 60),
+        ("modis", _modis, "transformer", 60),
+        ("modis", _modis, "lstm", 15),
+        ("crop", _crop, "tempcnn", 12),
+        ("crop", _crop, "transformer", 12),
     ):
-        print(f"{data.name}, units of the same numbers in two parts: {shared_units(data) or 'none'}")
-        task = _task(
-            "sen4agrinet:oad", network=network, classes=data.classes, bands=data.features, length=data.steps,
-            **({"width": 64} if network == "transformer" else {}),
-        )  # fmt: skip
-        recipe = replace(task.recipe, epochs=epochs, batch=64)
-        _fit(task, data, run / f"{name}-{network}", recipe, f"{name} {network}")
-        if name == "crop":
-            _report(task.score(_apart(data)), f"{name} {network}, copies left out")
+        if _wanted(f"{name}-{network}", names):
+            data = read(folder)
+            print(f"{data.name}, units of the same numbers in two parts: {shared_units(data) or 'none'}")
+            task = _task(
+                "sen4agrinet:oad", network=network, classes=data.classes, bands=data.features, length=data.steps,
+                **({"width": 64} if network == "transformer" else {}),
+            )  # fmt: skip
+            _fit(task, data, run / f"{name}-{network}", replace(task.recipe, epochs=epochs, batch=64))
+            if name == "crop":
+                _report(task.score(_apart(data)), f"{name}-{network}, copies left out")
 
 
-def place(folder: Path, run: Path) -> None:
+def place(folder: Path, run: Path, *names: str) -> None:
     """ConvSTAR on monthly NDVI of 2017, blocks of 200 m apart."""
     data = _slovenia(folder)
     for network in ("convstar", "unet"):
-        series = {"series": SeriesInput(data[0].series["series"].bands)}
-        task = _task("sen4agrinet", network=network, classes=data.classes, series=series, months=(3, 10))
-        recipe = replace(task.recipe, epochs=10, batch=8, patch=24, samples=160, augment=("d4",), learning_rate=2e-3)
-        _fit(task, data, run / network, recipe, f"Slovenia {network}")
+        if _wanted(network, names):
+            series = {"series": SeriesInput(data[0].series["series"].bands)}
+            task = _task("sen4agrinet", network=network, classes=data.classes, series=series, months=(3, 10))
+            recipe = replace(
+                task.recipe, epochs=10, batch=8, patch=24, samples=160, augment=("d4",), learning_rate=2e-3
+            )
+            _fit(task, data, run / network, recipe)
+
+
+def _wanted(name: str, names: tuple[str, ...]) -> bool:
+    return not names or name in names
 
 
 def _task(system: str, **options: Any) -> Any:
@@ -104,10 +112,12 @@ def _task(system: str, **options: Any) -> Any:
     return swath.create(system, **options)
 
 
-def _fit(task: Any, data: Any, run: Path, recipe: Any, what: str) -> None:
+def _fit(task: Any, data: Any, run: Path, recipe: Any) -> None:
     start = time.process_time()
     task.fit(data, run, recipe=recipe, accelerator="cpu")
-    _report(task.score(data), f"{what}, {time.process_time() - start:.0f} s of processor, {data.facts.get('split')}")
+    _report(
+        task.score(data), f"{run.name}, {time.process_time() - start:.0f} s of processor, {data.facts.get('split')}"
+    )
 
 
 def _report(scores: Scores, what: str) -> None:
@@ -181,4 +191,4 @@ def _timestamps(root: Path) -> list[str]:
 
 if __name__ == "__main__":
     parts = {"world": world, "maps": maps, "parcels": parcels, "series": series, "place": place}
-    parts[sys.argv[1]](*map(Path, sys.argv[2:]))
+    parts[sys.argv[1]](*map(Path, sys.argv[2:4]), *sys.argv[4:])

@@ -11,7 +11,9 @@ shows only beside its surroundings. A further rival takes that remedy by hand: t
 divided by its own median.
 
 First trained 120 steps in the even world by a recipe fixed before anything was scored. That run lost to the image
-difference on the test part; steps were then chosen on the validation part, where the change of the network still rose.
+difference on the test part; steps were then chosen on the validation part, where the change of the network rose until
+some 400. What it still got wrong there lay at the rims of plots; its maps of land use, compared, had these right, and
+so are scored too.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ from swath.sensors.bands import Band, Bands
 from swath.sensors.catalogue import resolve
 from swath.tasks.change_baselines import best_threshold
 from swath.tasks.change_tally import ChangeTally
+from swath.tasks.land_use_change import LandUseChange
+from swath.tasks.pixels import covered
 from swath.tasks.recipe import Recipe
 from swath.tasks.scores import Score
 
@@ -86,6 +90,20 @@ def scene(number: int, part: str, world: str = "even") -> Scene:
     return Scene(f"s{number}", layers, PairLabels(labels[0], labels[1], 3), part=part, series=series)
 
 
+def compared(task: LandUseChange, data: Collection) -> dict[str, Score]:
+    """Change where the network's maps of land use differ, without its head of change."""
+    tally = ChangeTally(len(CLASSES))
+    task.eval()
+    with torch.inference_mode():
+        for batch, _ in covered(task.seen(data), "test", EDGE, 4, 1, 0):
+            found = task.probabilities(batch).numpy()
+            before, after = found[:, : len(CLASSES)].argmax(1), found[:, len(CLASSES) : -1].argmax(1)
+            truth = pair_of(batch["mask"].numpy(), len(CLASSES))
+            for i, number in enumerate(batch["scene"].tolist()):
+                tally.update((before[i], after[i], before[i] != after[i]), (truth[0][i], truth[1][i]), number)
+    return tally.scores(0.95, 1000, 0)
+
+
 def evened(data: Collection) -> dict[str, Score]:
     """Change by the difference of images over their medians; the threshold has the best F1 on the training part."""
     threshold, tally = 0.0, ChangeTally(len(CLASSES))
@@ -126,7 +144,8 @@ def main(runs: str, world: str = "even", steps: str = "480", *names: str) -> Non
         task.fit(data, Path(runs) / f"{world}-{name.replace(' ', '-')}", recipe=recipe, accelerator="cpu")
         scores = task.score(data, "test")
         print(world, name, scores.facts)
-        for rival, values in {name: scores.system, **scores.baselines, "over medians": evened(data)}.items():
+        own = {name: scores.system, "its maps compared": compared(task, data)}
+        for rival, values in {**own, **scores.baselines, "over medians": evened(data)}.items():
             print(rival, "; ".join(f"{metric} {value}" for metric, value in values.items()), flush=True)
 
 
