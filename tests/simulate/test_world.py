@@ -74,6 +74,16 @@ def test_buildings_stand_apart_and_on_dry_ground(world):
     assert (houses["height"] > 2).all()
 
 
+def test_houses_have_four_or_six_right_corners(world):
+    shapes = world.layer("buildings").geometry.to_numpy()
+    assert (shapely.get_num_interior_rings(shapes) == 0).all()
+    assert set(shapely.get_num_coordinates(shapes)) == {5, 7}
+    for corners in map(shapely.get_coordinates, shapes):
+        sides = np.diff(np.vstack([corners, corners[1:2]]), axis=0)
+        sides /= np.hypot(*sides.T)[:, None]
+        assert (sides[1:] * sides[:-1]).sum(1) == pytest.approx(0, abs=1e-6)
+
+
 def test_blocks_tile_the_hull(world):
     for town in world.settlements:
         blocks = world.unit(("town", town.index, 0))["landuse"]
