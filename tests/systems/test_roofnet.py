@@ -1,6 +1,8 @@
 """RoofNet: parity with open_clip, the released faults, and the whole way from the command line, with a review."""
 
 import json
+import math
+from collections import Counter
 from dataclasses import replace
 
 import geopandas as gpd
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 import shapely
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import swath
@@ -146,6 +149,11 @@ def test_cities_are_held_out_and_scored_beside_baselines(root, run, tmp_path, ca
     sizes = pd.read_csv(root / "cities.csv")["Roof Materials"].str.count("'class'")
     # the unknown is always allowed
     assert 1 / (sizes.max() + 1) <= found["facts"]["chance of the city's"] <= 1 / (sizes.min() + 1)
+    tested = [scene.group for scene in data if scene.part == "test"]
+    by_city = found["details"]["cities"]
+    assert {name: city["crops"] for name, city in by_city.items()} == dict(Counter(tested))
+    right = sum(city["crops"] * city["accuracy"] for city in by_city.values())
+    assert right / len(tested) == pytest.approx(found["system"]["accuracy"]["value"])
     # choosing among fewer never loses what was right
     assert found["system"]["accuracy"]["value"] >= found["baselines"]["without the cities"]["accuracy"]["value"]
 
@@ -258,6 +266,27 @@ def test_buildings_of_a_scene_are_mapped_reviewed_in_the_studio_and_fitted(root,
     assert len(images) == len(given) - 1
     assert all(isinstance(image, Placed) for image in images)
     assert main(["fit", "roofnet", str(data), "-o", str(tmp_path / "again"), *QUICK]) == 0
+
+
+def test_small_crops_are_reviewed_and_by_the_release_left_out(root, tmp_path):
+    crops = sorted((root / "val").glob("*/*.jpg"))
+    pixels = {}
+    for path in crops:
+        with Image.open(path) as crop:
+            pixels[path.stem] = math.prod(crop.size)
+    middle = sorted(pixels.values())[len(pixels) // 2]
+    small = {name for name, count in pixels.items() if count <= middle}
+    product, review = tmp_path / "roofs.csv", tmp_path / "review.csv"
+    words = [*map(str, crops), "-o", str(product), "--crs", "none", "--model=tiny", "--doubt=0"]
+    assert main(["predict", "roofnet:zero_shot", *words, f"--small={middle}", "--review", str(review)]) == 0
+    assert len(pd.read_csv(product)) == len(crops)
+    cases = pd.read_csv(review)
+    assert set(cases["image"]) == small
+    assert set(cases["reason"]) == {"few pixels"}
+    released = ["predict", "roofnet:zero_shot", *words, "--variant=published"]
+    assert main([*released, f"--small={middle}"]) == 0
+    assert set(pd.read_csv(product)["image"]) == pixels.keys() - small
+    assert main([*released, "--small=1000000"]) == 1
 
 
 def test_zero_shot_needs_no_run(root, tmp_path):

@@ -96,6 +96,11 @@ def city_as_released(stem: str) -> str:
     return ""
 
 
+def shape_of_roof(material: str, told: object = None) -> object:
+    """`Flat` for materials that RoofNet calls amorphous, whatever was told, as in the published table; else as told."""
+    return "Flat" if material.startswith("Amorphous") else told
+
+
 def placed_roof(scene: Scene, told: Mapping[str, object] | None = None, table: CityTable | None = None) -> Placed:
     """A crop with its place and facts.
 

@@ -21,8 +21,7 @@ from pyproj import Transformer
 from rasterio import features
 
 from swath.data.city_table import COLUMNS
-from swath.data.readers.roofnet import KEY, TABLE
-from swath.data.roof_names import FACTS
+from swath.data.readers.roofnet import KEY, TABLE, TABLE_COLUMNS, UNKNOWN
 from swath.errors import ConfigError
 from swath.files import replacing
 from swath.geo.cog import write_cog
@@ -44,6 +43,8 @@ MATERIALS = {
     "blue_metal": "MetalSheetMaterials", "concrete": "AmorphousConcrete", "tar_paper": "AmorphousAsphalt",
     "thatch": "Thatch", "asbestos": "ConcreteTiles", "gravel": "AmorphousMembrane",
 }  # fmt: skip
+#: Share of crops that are too coarse to tell the material, and how many pixels each of theirs is wide.
+_COARSE, _COARSER = 0.05, 12
 #: Names of cities and countries, all made up.
 _CITIES = (
     "Aldmoor", "Pont-le-Roc", "Brackwater", "Corrin", "Dunmere", "Eastby", "Farrow Hill", "Glenock", "Hallin",
@@ -74,7 +75,7 @@ def roofnet(world: World, root: Path, roofs: int = 24) -> list[Path]:
 
     The last city has no crops: `scene/city.tif` shows where it is densest, `scene/footprints.gpkg` has the outlines
     there and `scene/truth.csv` their materials. Crops go to `train` and `val` at random, so both have all other cities,
-    as published.
+    as published. One in twenty crops is too coarse to tell, and `Unknown`.
 
     Args:
         world: The world.
@@ -92,12 +93,15 @@ def roofnet(world: World, root: Path, roofs: int = 24) -> list[Path]:
         for number, (index, house) in enumerate(city.houses.iloc[chosen].iterrows()):
             split = "val" if noise.rng(world.seed, "part", index).random() < 0.2 else "train"
             facts = _facts(house, city)
-            path = root / split / house["class"] / _name(facts, city, number)
+            coarse = noise.rng(world.seed, "coarse", index).random() < _COARSE
+            name = UNKNOWN if coarse else house["class"]
+            path = root / split / name / _name(facts, city, number)
+            picture = Image.fromarray(np.moveaxis(_crop(world, when, house, city), 0, -1))
             with replacing(path) as temporary:
-                Image.fromarray(np.moveaxis(_crop(world, when, house, city), 0, -1)).save(temporary, quality=95)
+                (_coarse(picture) if coarse else picture).save(temporary, quality=95)
             written.append(path)
-            rows.append({"split": split, "material_class": house["class"], KEY: path.name, **facts})
-    write_table(pd.DataFrame(rows)[["split", "material_class", KEY, *FACTS]], root / TABLE)
+            rows.append({"split": split, "material_class": name, KEY: path.name, **facts})
+    write_table(pd.DataFrame(rows, columns=list(TABLE_COLUMNS)), root / TABLE)
     write_table(pd.DataFrame([_row(city, world) for city in (*shown, last)]), root / "cities.csv")
     return [*written, root / TABLE, root / "cities.csv", *_scene(world, when, last, root / "scene")]
 
@@ -222,6 +226,11 @@ def _crop(world: World, when: moment.Moment, house: pd.Series, city: _City) -> n
     half = 0.6 * max(east - west, north - south)
     x, y = (west + east) / 2, (south + north) / 2
     return _picture(world, when, _grid(world, x, y, half), city.gain)
+
+
+def _coarse(picture: Image.Image) -> Image.Image:
+    """The picture as coarse pixels show it."""
+    return picture.reduce(_COARSER).resize(picture.size, Image.Resampling.BICUBIC)
 
 
 def _grid(world: World, x: float, y: float, half: float) -> GeoBox:

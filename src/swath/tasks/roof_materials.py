@@ -16,7 +16,9 @@ from swath.data.footprints import cut_from_file
 from swath.data.placed import Placed
 from swath.data.readers.roofnet import UNKNOWN
 from swath.data.reviews import CLASS, IMAGE, proposal, write_review
-from swath.data.roof_names import placed_roof
+from swath.data.roof_names import placed_roof, shape_of_roof
+from swath.errors import DataError
+from swath.geo.grids import shape_of
 from swath.geo.tables import write_table
 from swath.metrics.confusion import macro_mean, per_class, summary
 from swath.tasks.classify import Judged
@@ -29,15 +31,24 @@ if TYPE_CHECKING:
 
 #: A label that the network contradicts with at least this probability is reviewed.
 _CONTRADICTED = 0.9
+#: Column of a roof's shape.
+_SHAPE = "roofshape"
 
 
 class RoofMaterials(TextClassification):
     """Classification of roofs; see `TextClassification`.
 
     A scene that is no `Placed` one yet has its city, and what else is known of it, in its file name.
+
+    Args:
+        skips_small: Whether predictions leave small crops out, as released, instead of sending them to the review.
     """
 
     kind: ClassVar[str] = "roof materials"
+
+    def __init__(self, *args: Any, skips_small: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._skips_small = skips_small
 
     def seen(self, data: Collection) -> Collection:
         """See `Classification.seen`; crops get their places."""
@@ -105,7 +116,11 @@ class RoofMaterials(TextClassification):
         scores = self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
         if review is not None:
             write_review(self._contested(judged, scenes, where, allowed), review)
-        return replace(scores, facts={**scores.facts, **_chances(allowed, table)})
+        return replace(
+            scores,
+            details={**scores.details, "cities": _by_city(scenes, judged.classes, told["system"])},
+            facts={**scores.facts, **_chances(allowed, table)},
+        )
 
     def predict(
         self,
@@ -118,6 +133,7 @@ class RoofMaterials(TextClassification):
         prior: bool = True,
         review: Path | None = None,
         doubt: float = 0.5,
+        small: int = 1000,
         device: str = "cpu",
         provenance: Mapping[str, Any] | None = None,
     ) -> list[Path]:
@@ -131,8 +147,10 @@ class RoofMaterials(TextClassification):
             cities: A table of cities (`swath.data.city_table`), for names of cities and what stands in them.
             prior: Whether only materials of the city are chosen, where the table knows it.
             review: Where to write the roofs that a person should look at (`swath.data.reviews`): those whose likeliest
-                material the city does not have, and those below `doubt`. What was decided there before is kept.
+                material the city does not have, those below `doubt` and the small. What was decided there before is
+                kept.
             doubt: Probability below which a roof is reviewed.
+            small: Pixels up to which a crop is small; `variant="published"` leaves small crops out.
             device: Where the network runs.
             provenance: Further facts for the STAC item.
 
@@ -145,6 +163,8 @@ class RoofMaterials(TextClassification):
         table = None if cities is None else read_cities(cities)
         given = self._scenes(source)
         cut = given if footprints is None else cut_from_file(given, footprints, margin)
+        if self._skips_small and not (cut := [scene for scene in cut if _pixels(scene) > small]):
+            raise DataError("All crops are small", got=f"up to {small} pixels", fix="Give a smaller `small`")
         scenes = [_named(_placed(scene, table), table) for scene in cut]
         where = [_city_of(scene, table) for scene in scenes]
         scenes = [_with_city(scene, city) for scene, city in zip(scenes, where, strict=True)]
@@ -154,13 +174,16 @@ class RoofMaterials(TextClassification):
         frame = self._table(scenes, chances)
         if table is not None:
             frame.insert(3, "without_cities", np.array(self.classes.names)[free.argmax(1)])
+        if _SHAPE in frame.columns:
+            frame[_SHAPE] = frame[_SHAPE].where(frame[_SHAPE].notna(), frame[CLASS].map(shape_of_roof))
         write_table(frame, output)
         self._describe(given, Path(output), {"cities": None if cities is None else str(cities), **(provenance or {})})
         if review is None:
             return [Path(output)]
         best = free.argmax(1)
         breaks = ~allowed[np.arange(len(best)), best]
-        cases = self._cases(frame, breaks, best, where, doubt)
+        few = np.array([_pixels(scene) <= small for scene in scenes])
+        cases = self._cases(frame, breaks, best, where, doubt, few)
         return [Path(output), Path(review)] if write_review(cases, review) else [Path(output)]
 
     def _allowed(self, where: Sequence[City | None]) -> np.ndarray:
@@ -174,14 +197,21 @@ class RoofMaterials(TextClassification):
         return allowed
 
     def _cases(
-        self, frame: pd.DataFrame, breaks: np.ndarray, best: np.ndarray, where: Sequence[City | None], doubt: float
+        self,
+        frame: pd.DataFrame,
+        breaks: np.ndarray,
+        best: np.ndarray,
+        where: Sequence[City | None],
+        doubt: float,
+        few: np.ndarray,
     ) -> pd.DataFrame:
         """Rows of predictions that a person should look at, rule-breaking ones first, then the least sure."""
-        unsure = frame["probability"].to_numpy() < doubt
+        unsure = (frame["probability"].to_numpy() < doubt) | few
         reasons = [
             f"looks like {self.classes.names[b]}, which {city.name} does not have" if broken and city else
+            "few pixels" if little else
             f"unsure, {p:.2f}"
-            for b, city, broken, p in zip(best, where, breaks, frame["probability"], strict=True)
+            for b, city, broken, p, little in zip(best, where, breaks, frame["probability"], few, strict=True)
         ]  # fmt: skip
         cases = frame.assign(**{CLASS: [proposal(name) for name in frame[CLASS]]})
         cases.insert(2, "reason", reasons)
@@ -242,9 +272,25 @@ def _city_of(scene: Placed, table: CityTable | None) -> City | None:
     return table.of(scene.place, middle.x, middle.y)
 
 
+def _pixels(scene: Scene) -> int:
+    height, width = shape_of(scene.grid)
+    return height * width
+
+
 def _likeliest(chances: np.ndarray, allowed: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The likeliest allowed class `[N]`; of those that are as likely, the one with the largest count `[K]`."""
     return np.where(allowed, chances + 1e-9 * counts / max(counts.sum(), 1), -1.0).argmax(1)
+
+
+def _by_city(scenes: Sequence[Placed], classes: np.ndarray, told: np.ndarray) -> dict[str, dict[str, float]]:
+    """Crops and accuracy by city, of true and predicted classes `[N]`."""
+    cities = np.array([scene.group or scene.place for scene in scenes])
+    right = classes == told
+    return {
+        str(city): {"crops": int(here.sum()), "accuracy": float(right[here].mean())}
+        for city in np.unique(cities)
+        for here in [cities == city]
+    }
 
 
 def _chances(allowed: np.ndarray, table: CityTable | None) -> dict[str, float]:

@@ -60,6 +60,20 @@ def test_the_table_says_more_than_names(root):
         read_roofnet(root)
 
 
+def test_amorphous_roofs_are_flat(root):
+    """As in the published table, whatever the name says."""
+    for material in ("AmorphousFabric", "MetalSheetMaterials"):
+        write(root, f"train/{material}/lima_height3_roofshapeGabled.jpg", len(material))
+    shapes = {scene.id.split("/")[1]: scene.facts["roofshape"] for scene in read_roofnet(root)}
+    assert (shapes["AmorphousFabric"], shapes["MetalSheetMaterials"], shapes["Unknown"]) == ("Flat", "Gabled", None)
+
+
+def test_what_the_release_put_aside_is_not_read(root):
+    count = len(read_roofnet(root))
+    write(root, "train/Thatch/reassess/lima-9.jpg")
+    assert len(read_roofnet(root)) == count
+
+
 def test_duplicates_are_counted(root):
     assert read_roofnet(root).facts["duplicates"] == "0 copies of other crops; 0 crops under several materials"
     for seed, name in (

@@ -1,7 +1,8 @@
 """RoofNet: crops of roofs in folders by part and material, with facts in their names and in a table.
 
 `{train,val}/<Material>/<name>.jpg` (`swath.data.roof_names`) and, if it is there, `roof_materials_augmented_all.csv`,
-which says more of each file by its `filename`.
+which says more of each file by its `filename`. A folder `reassess` below a material has what the release's validator
+put aside; it is not read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pandas as pd
 from swath.data.classes import Classes
 from swath.data.placed import Placed
 from swath.data.readers.layout import Images, Layout
-from swath.data.roof_names import FACTS, file_of, placed_roof
+from swath.data.roof_names import FACTS, file_of, placed_roof, shape_of_roof
 from swath.data.scenes import Collection, Scene
 from swath.data.splits import split_by_group
 from swath.errors import ConfigError, DataError, ReadError
@@ -34,8 +35,12 @@ CLASSES = Classes.of(
 )  # fmt: skip
 #: The class that is no material.
 UNKNOWN = "Unknown"
-#: The table of facts, and its column that names the file.
+#: The table of facts, its column that names the file, and all that the published one has.
 TABLE, KEY = "roof_materials_augmented_all.csv", "filename"
+TABLE_COLUMNS = (
+    "split", "city", "latitude", "longitude", "material_class", "country", "continent", KEY, "height", "numstories",
+    "roofshape", "fpArea",
+)  # fmt: skip
 
 #: Folders of the published parts.
 _PARTS = ("train", "val")
@@ -60,7 +65,7 @@ def read_roofnet(root: str | Path, split: Literal["city", "published"] = "city",
     root = Path(root)
     found = _read(root)
     table = _table(root / TABLE)
-    scenes = [placed_roof(scene, table.get(Path(file_of(scene)).name)) for scene in found]
+    scenes = [_shaped(placed_roof(scene, table.get(Path(file_of(scene)).name))) for scene in found]
     facts = {"duplicates": _duplicates(found)}
     if split == "published":
         told = "published val tests; a tenth of train selects"
@@ -105,6 +110,12 @@ def _table(path: Path) -> dict[str, dict[str, object]]:
         raise DataError(f"{path} does not name files", got=", ".join(map(str, frame.columns)), expected=KEY)
     rows = frame[[KEY, *(name for name in FACTS if name in frame.columns)]].to_dict("records")
     return {str(row[KEY]): {str(name): value for name, value in row.items()} for row in rows}
+
+
+def _shaped(scene: Placed) -> Placed:
+    """The crop with the shape of a roof of its class."""
+    name = CLASSES.names[scene.labels.index]  # type: ignore[union-attr]
+    return replace(scene, facts={**scene.facts, "roofshape": shape_of_roof(name, scene.facts["roofshape"])})
 
 
 def _published(scenes: Sequence[Placed], seed: int) -> list[Placed]:

@@ -167,6 +167,7 @@ def _parts(
         "normalisation": {"image": _BYTES} if bands == resolve("rgb") else None,
         "asking": _released(described) if released else Asking(described),
         "place_of": _released_city if released else None,
+        "skips_small": released,
     }  # fmt: skip
 
 
