@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,24 @@ if TYPE_CHECKING:
 _CONTRADICTED = 0.9
 #: Column of a roof's shape.
 _SHAPE = "roofshape"
+
+
+class Answers(NamedTuple):
+    """What is said of labelled crops.
+
+    Attributes:
+        judged: The crops.
+        scenes: The same.
+        where: Their cities, where known.
+        allowed: Which classes each can have `[N, K]`.
+        told: Class of each `[N]` by the `system` and by each baseline.
+    """
+
+    judged: Judged
+    scenes: tuple[Placed, ...]
+    where: tuple[City | None, ...]
+    allowed: np.ndarray
+    told: dict[str, np.ndarray]
 
 
 class RoofMaterials(TextClassification):
@@ -99,9 +117,31 @@ class RoofMaterials(TextClassification):
         table = None if cities is None else read_cities(cities)
         data = self.seen(data)
         self.prepare(data)
+        judged, scenes, where, allowed, told = self.answers(data, part, table, seed=seed)
+        scores = self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
+        if review is not None:
+            write_review(self._contested(judged, scenes, where, allowed), review)
+        return replace(
+            scores,
+            details={**scores.details, "cities": _by_city(scenes, judged.classes, told["system"])},
+            facts={**scores.facts, **_chances(allowed, table)},
+        )
+
+    def answers(self, data: Collection, part: str, table: CityTable | None = None, *, seed: int = 0) -> Answers:
+        """What the system and its baselines say of crops of a part; see `score`.
+
+        Args:
+            data: Crops with classes, split, as `seen` gives them and after `prepare`.
+            part: The part.
+            table: The cities.
+            seed: Of the random forest.
+
+        Raises:
+            DataError: If the part has no crop.
+        """
         judged = self._judged(data, part)
-        scenes = [_placed(data[int(number)]) for number in judged.scenes]
-        where = [_city_of(scene, table) for scene in scenes]
+        scenes = tuple(_placed(data[int(number)]) for number in judged.scenes)
+        where = tuple(_city_of(scene, table) for scene in scenes)
         allowed = self._allowed(where)
         told = {"system": np.where(allowed, judged.logits, -np.inf).argmax(1)}
         if table is not None:
@@ -113,14 +153,7 @@ class RoofMaterials(TextClassification):
                 chances = np.zeros(allowed.shape)
                 chances[:, rival.classes_] = rival.predict_proba(judged.features)
                 told[f"{name} of the city's"] = _likeliest(chances, allowed, counts)
-        scores = self._scores(data, part, judged, told, seed=seed, level=level, resamples=resamples)
-        if review is not None:
-            write_review(self._contested(judged, scenes, where, allowed), review)
-        return replace(
-            scores,
-            details={**scores.details, "cities": _by_city(scenes, judged.classes, told["system"])},
-            facts={**scores.facts, **_chances(allowed, table)},
-        )
+        return Answers(judged, scenes, where, allowed, told)
 
     def predict(
         self,
