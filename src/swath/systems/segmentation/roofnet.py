@@ -55,8 +55,8 @@ if TYPE_CHECKING:
             "Without a table of cities every material is allowed; the published table is CC BY-NC and not included.",
             "Where a latitude ends the release guesses; here the place nearer to the named city counts. Where no city "
             "is within 150 miles and the name tells none, the release takes the nearest; here there is none.",
-            "The release's labelling leaves out crops of up to 1000 pixels, and so does `variant='published'`; here they "
-            "are judged and reviewed.",
+            "The release's labelling leaves out crops of up to 1000 pixels, and so does `variant='published'`; here "
+            "they are judged and reviewed.",
         ),
         checks=(
             "P: logits are open_clip's for a random network, to 1e-5; the loss is its closed form; distances, file "
