@@ -9,11 +9,13 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from swath.errors import ConfigError
 from swath.files import replacing, write_text
@@ -61,7 +63,7 @@ def oam_tcd(world: World, root: Path, tiles: int = 16, edge: int = 512) -> list[
     Args:
         world: The world.
         root: Where to.
-        tiles: Number of tiles, around single trees and in forests in turn.
+        tiles: Number of tiles, around single trees and where forests are thickest in turn.
         edge: Their side in pixels of 0.1 m.
 
     Raises:
@@ -135,10 +137,11 @@ def crowns(owner: np.ndarray) -> list[Crown]:
 
 
 def _places(world: World, count: int, edge: int) -> Iterator[GeoBox]:
-    """Grids around single trees and trees of forests in turn, that do not overlap."""
+    """Grids around single trees and around those of forests that touch most others in turn, that do not overlap."""
     trees = world.layer("trees")
     single = trees[trees["stand"] != "forest"].geometry
-    forest = trees[trees["stand"] == "forest"].geometry
+    forest = trees[trees["stand"] == "forest"]
+    forest = forest.geometry.iloc[np.argsort(-_touching(forest), kind="stable")]
     west, south, east, north = world.bounds
     side = edge * _PIXEL
     chosen: list[tuple[float, float]] = []
@@ -153,6 +156,15 @@ def _places(world: World, count: int, edge: int) -> Iterator[GeoBox]:
     for x, y in chosen:
         half = side / 2
         yield sensor_grid(world, _PIXEL, (x - half, y - half, x + half + 1, y + half + 1))[:edge, :edge]
+
+
+def _touching(trees: gpd.GeoDataFrame) -> np.ndarray:
+    """How many other crowns each crown touches `[n]`."""
+    stems = np.column_stack([trees.geometry.x, trees.geometry.y])
+    radius = trees["crown"].to_numpy() / 2
+    pairs = cKDTree(stems).query_pairs(2 * radius.max(initial=0), output_type="ndarray")
+    one, two = pairs[np.hypot(*(stems[pairs[:, 0]] - stems[pairs[:, 1]]).T) < radius[pairs].sum(1)].T
+    return np.bincount(np.concatenate([one, two]), minlength=len(trees))
 
 
 def _coco(pictures: list[tuple[str, list[Crown]]], edge: int) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _PREDICTORS = ("roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_lo
         title="OAM-TCD: A globally diverse dataset of high-resolution tree cover maps",
         year=2024,
         task="segmentation",
-        inputs="RGB aerial or drone imagery, 8-bit; other pixel sizes are brought to 0.1 m",
+        inputs="RGB aerial or drone imagery, 8-bit; other pixel sizes are brought to 0.1 m, or to `pixel_size`",
         outputs=(
             "tree cover a pixel, its confidence in 8 bit; with `oam_tcd:instances` outlines of crowns and of groups "
             "that cannot be told apart, with scores"
@@ -101,6 +101,7 @@ def oam_tcd(
     network: str = "mit-b0",
     variant: Literal["corrected", "published"] = "corrected",
     weights: Path | None = None,
+    pixel_size: float = PIXEL,
 ) -> Segmentation:
     """Build the task of tree cover.
 
@@ -111,6 +112,7 @@ def oam_tcd(
             `resnet34`, `resnet50`, `resnet101`, or any other.
         variant: `published` gives bytes to a U-Net as they are; SegFormer is the same in both.
         weights: A weights file: SegFormer as transformers saves it, or the network of a Swath run.
+        pixel_size: Metres of a pixel that scenes are brought to; published weights know 0.1 only.
 
     Raises:
         ConfigError: If there is no such network or variant.
@@ -139,7 +141,7 @@ def oam_tcd(
         target="tree" if "tree" in classes.names else None,
         classifiers=vegetation_classifiers if rgb and len(classes) == 2 else pixel_classifiers,
     )  # fmt: skip
-    task.pixel_size, task.skip_blank = PIXEL, rgb
+    task.pixel_size, task.skip_blank = pixel_size, rgb
     return task
 
 
@@ -157,6 +159,7 @@ def oam_tcd_instances(
     suppression: Suppression = "box",
     variant: Literal["corrected", "published"] = "corrected",
     weights: Path | None = None,
+    pixel_size: float = PIXEL,
 ) -> InstanceSegmentation:
     """Build the task of crowns and groups.
 
@@ -173,6 +176,7 @@ def oam_tcd_instances(
         suppression: See `swath.tasks.instances`.
         variant: `published` merges the things of tiles as the release does; see `swath.scene.dissolve`.
         weights: torchvision's file of this network, of any classes, or the network of a Swath run.
+        pixel_size: Metres of a pixel that scenes are brought to; published ones have 0.1.
 
     Raises:
         ConfigError: If there is no such backbone, variant or suppression.
@@ -204,7 +208,7 @@ def oam_tcd_instances(
         merge=DissolveMerge(single, at_border=True) if variant == "published" else None,
         even=variant == "published",
     )  # fmt: skip
-    task.pixel_size, task.skip_blank = PIXEL, bands == resolve("rgb")
+    task.pixel_size, task.skip_blank = pixel_size, bands == resolve("rgb")
     return task
 
 
