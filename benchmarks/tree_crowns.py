@@ -124,7 +124,7 @@ def zurich(folder: Path, run: Path, picture: str = "19") -> Scores:
         "crs": "none",  # the masks have no place
         "split": {"by": "files", **{p: [f"*_{n}" for n in PICTURES if parts[n] == p] for p in ("train", "test")}},
     }
-    run.mkdir(parents=True)
+    run.mkdir(parents=True, exist_ok=True)
     (run / "data.yaml").write_text(yaml.safe_dump(described))
     data = load_data(run / "data.yaml")
     torch.manual_seed(0)

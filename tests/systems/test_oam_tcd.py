@@ -1,5 +1,7 @@
 """The OAM-TCD system: parity of its networks, published tensor names, confidence, pixel sizes, both forms in use."""
 
+import json
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -176,6 +178,16 @@ def test_scenes_of_other_pixels_are_brought_to_a_tenth_of_a_metre(tmp_path):
         assert file.shape == (75, 85)
 
 
+def test_scenes_are_brought_to_the_pixel_size_that_is_asked_for(tmp_path):
+    path, _, _ = picture(tmp_path)
+    task = swath.create("oam_tcd", network="tu-test_resnet", pixel_size=0.2)
+    task.net = _Green()
+    (written,) = task.predict(path, tmp_path / "map.tif", progress=False)
+    with rasterio.open(written) as file:
+        assert file.res == pytest.approx((0.2, 0.2))
+    assert swath.create("oam_tcd:instances", pixel_size=0.2, **_SMALL).pixel_size == 0.2
+
+
 def test_empty_masks_stay_empty(tmp_path):
     """The release sets pixel [0, 0] so that no mask is empty; that is a crown where there is none."""
     path, _, grid = picture(tmp_path)
@@ -205,6 +217,14 @@ def test_simulated_crowns_are_exact_and_groups_are_told(tmp_path):
     assert crown.mask.sum() * 0.01 == pytest.approx(np.pi * (single["crown"].iloc[0] / 2) ** 2, rel=0.02)
 
 
+@pytest.mark.slow
+def test_simulated_tiles_hold_groups_in_every_part_that_learns_or_tests(tmp_path):
+    simulated.oam_tcd(make_world(seed=3, width=1000, height=1000, towns=100), tmp_path, tiles=6, edge=256)
+    for part in ("train", "test"):
+        annotations = json.loads((tmp_path / f"{part}.json").read_text())["annotations"]
+        assert {entry["category_id"] for entry in annotations} == {1, 2}
+
+
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory):
     root = tmp_path_factory.mktemp("oam")
@@ -216,7 +236,7 @@ def layout(tmp_path_factory):
 def test_both_forms_run_from_the_command_line_on_the_published_layout(layout, tmp_path):
     recipe = ["--patch", "64", "--batch", "2", "--epochs", "1", "--samples", "4", "--accelerator", "cpu"]
     forms = {
-        "oam_tcd": (["--network=tu-test_resnet"], "map.tif"),
+        "oam_tcd": (["--network=tu-test_resnet", "--pixel-size=0.2"], "map.tif"),
         "oam_tcd:instances": (["--backbone=test_resnet", "--width=16", "--head=32", "--detections=10"], "crowns.gpkg"),
     }
     scene = next((layout / "images").glob("*.tif"))
@@ -227,6 +247,8 @@ def test_both_forms_run_from_the_command_line_on_the_published_layout(layout, tm
         assert (run / "scores-test.json").is_file()
         assert main(["predict", str(run), str(scene), "-o", str(tmp_path / output), "--tile=64"]) == 0
         assert (tmp_path / output).is_file()
+    with rasterio.open(tmp_path / "map.tif") as file:  # the run remembers its pixel size
+        assert file.res == pytest.approx((0.2, 0.2))
 
 
 @pytest.mark.slow
