@@ -168,6 +168,38 @@ def test_confidence_of_tiles_is_that_of_the_whole_picture_and_blank_tiles_have_n
     assert np.array_equal(classes[:, :80] == 1, values[1, :, :80] > 128)
 
 
+def test_files_side_by_side_are_mapped_as_one_through_a_virtual_raster(tmp_path):
+    path, values, grid = picture(tmp_path)
+    parts = {0: values[:, :, :80], 80: values[:, :, 80:]}
+    for col, part in parts.items():
+        tiny.write_raster(tmp_path / f"from{col}.tif", part, grid[:, col : col + part.shape[2]])
+    sources = {
+        band: "".join(
+            f"<SimpleSource><SourceFilename>{tmp_path}/from{col}.tif</SourceFilename><SourceBand>{band}</SourceBand>"
+            f'<SrcRect xOff="0" yOff="0" xSize="{part.shape[2]}" ySize="150"/>'
+            f'<DstRect xOff="{col}" yOff="0" xSize="{part.shape[2]}" ySize="150"/></SimpleSource>'
+            for col, part in parts.items()
+        )
+        for band in (1, 2, 3)
+    }
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}">{inside}</VRTRasterBand>' for band, inside in sources.items()
+    )
+    (tmp_path / "all.vrt").write_text(
+        f'<VRTDataset rasterXSize="170" rasterYSize="150"><SRS>EPSG:3395</SRS>'
+        f"<GeoTransform>{', '.join(map(str, grid.affine.to_gdal()))}</GeoTransform>{bands}</VRTDataset>"
+    )
+    task = swath.create("oam_tcd", network="tu-test_resnet")
+    task.net = _Green()
+    maps = []
+    for source in (path, tmp_path / "all.vrt"):
+        (written,) = task.predict(source, tmp_path / f"{source.stem}-map.tif", tile=64, progress=False)
+        with rasterio.open(written) as file:
+            maps.append((file.transform, file.read()))
+    assert maps[0][0] == maps[1][0]
+    assert np.array_equal(maps[0][1], maps[1][1])
+
+
 def test_scenes_of_other_pixels_are_brought_to_a_tenth_of_a_metre(tmp_path):
     path, _, _ = picture(tmp_path, size=0.05)
     task = swath.create("oam_tcd", network="tu-test_resnet")
