@@ -42,8 +42,8 @@ NDVI = Bands("modis_ndvi", (Band("NDVI", "1"),))
 
 
 def world(folder: Path) -> None:
-    """Eighteen patches of simulated farmland in the published layout."""
-    sen4agrinet(make_world(**PRESETS["farmland"]), folder, patches=18, edge=120)
+    """Sixteen patches of simulated farmland in the published layout."""
+    sen4agrinet(make_world(**PRESETS["farmland"]), folder, patches=16, edge=120)
 
 
 def maps(folder: Path, run: Path, *names: str) -> None:

