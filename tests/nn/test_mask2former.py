@@ -1,5 +1,7 @@
 """The Mask2Former head is transformers' model with its wiring, and published tensors find their places."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +27,7 @@ def test_it_answers_as_the_whole_model_of_transformers():
         encoder_feedforward_dim=64, dim_feedforward=64, output_auxiliary_logits=True,
     )  # fmt: skip
     oracle = Mask2FormerForUniversalSegmentation(config).eval()
-    head = Mask2FormerHead([8, 16, 32, 64], 3, TINY).eval()
+    head = Mask2FormerHead([8, 16, 32, 64], 3, replace(TINY, groups=32)).eval()
     ours = {"pixel_decoder": "model.pixel_level_module.decoder", "transformer": "model.transformer_module"}
     state = oracle.state_dict()
     head.load_state_dict(
@@ -46,6 +48,13 @@ def test_it_answers_as_the_whole_model_of_transformers():
         torch.testing.assert_close(found.masks[number], early["masks_queries_logits"])
 
 
+def test_a_group_of_one_channel_forgets_how_bright_a_picture_is():
+    dark, bright = (tones[None, :, None, None].expand(1, 8, 4, 4) for tones in torch.eye(8)[:2])
+    for groups, same in ((32, True), (4, False)):
+        projection = Mask2FormerHead([8] * 4, 2, replace(TINY, groups=groups)).pixel_decoder.input_projections[0]
+        assert torch.allclose(projection(dark), projection(bright), atol=1e-3) == same
+
+
 def test_scores_are_the_sum_over_queries_of_class_times_mask():
     torch.manual_seed(1)
     queries = Queries(torch.randn(2, 1, 4, 3), torch.randn(2, 1, 4, 5, 6))
@@ -60,7 +69,7 @@ def test_scores_are_the_sum_over_queries_of_class_times_mask():
 
 
 def test_a_width_that_does_not_divide_is_refused():
-    with pytest.raises(ConfigError, match="40 channels, 8 heads"):
+    with pytest.raises(ConfigError, match="40 channels, 32 groups, 8 heads"):
         HeadSize(width=40)
 
 

@@ -15,7 +15,7 @@ from swath.cli import main
 from swath.data.classes import Classes
 from swath.data.readers.cloud_adapter import read_cloud_adapter
 from swath.errors import BandError, ConfigError, ReadError, RunError, WeightsError
-from swath.nn.dino import resized
+from swath.nn.dino import resized, tokens
 from swath.nn.mask2former import TINY
 from swath.sensors.bands import Band, Bands
 from swath.sensors.catalogue import sensor
@@ -88,6 +88,7 @@ def test_files_of_other_networks_are_refused(tmp_path):
     [
         ({"variant": "best"}, ConfigError),
         ({"head": "huge"}, ConfigError),
+        ({"patch": 12}, ConfigError),
         ({"encoder": "resnet50"}, ConfigError),
         ({"image_size": 100}, ConfigError),
         ({"bands": Bands("radar", (Band("VV", "dB"), Band("VH", "dB")))}, BandError),
@@ -144,6 +145,18 @@ def test_all_bands_of_a_patch_are_stretched_together():
     expected = np.floor(255 * (seen - seen.min()) / (seen.max() - seen.min() + np.float32(1e-6)))
     assert np.abs(values - expected).max() < 1.01  # rounding of float32 at whole numbers
     assert (np.abs(values - expected) < 0.01).mean() > 0.99
+
+
+@pytest.mark.parametrize("patch", [4, 8])
+def test_tokens_can_be_of_fewer_pixels(patch):
+    """Tokens, context and masks are finer; scores have the image's own size."""
+    task = swath.create("cloud_adapter", **_TINY, patch=patch)
+    image = torch.rand(2, 3, 64, 64)
+    assert tokens(task.net.encoder, image).shape == (2, 1 + (64 // patch) ** 2, 64)
+    assert task.net.adapter.cnn(image).shape == (2, 64, 64 // patch, 64 // patch)
+    assert task.net.train()(image).masks.shape[-2:] == (256 // patch, 256 // patch)
+    with torch.no_grad():
+        assert task.eval()(batch(torch.rand(1, 3, 40, 50) * 255)).shape == (1, 4, 40, 50)
 
 
 def test_neither_variant_begins_at_zero():
@@ -242,7 +255,7 @@ def test_the_published_layout_is_fitted_and_scored_and_a_scene_of_one_s_own_mapp
     assert main(["fit", "cloud_adapter", str(clouds), "-o", str(run), *options.split(), *recipe.split()]) == 0
     assert main(["score", str(run), str(clouds)]) == 0
     scores = json.loads((run / "scores-test.json").read_text())
-    assert {"majority", "nearest centroid", "random forest"} == set(scores["baselines"])
+    assert {"majority", "nearest centroid", "random forest", "brightness"} == set(scores["baselines"])
     picture = next(clouds.glob("*/img_dir/test/*.png"))
     assert main(["predict", str(run), str(picture), "-o", str(tmp_path / "picture.tif"), "--crs=none"]) == 0
 

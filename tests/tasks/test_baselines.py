@@ -1,9 +1,12 @@
-"""A threshold of excess green, by brute force."""
+"""Thresholds of excess green and of brightness, by brute force."""
+
+from itertools import combinations_with_replacement
 
 import numpy as np
+import pytest
 from sklearn.metrics import f1_score
 
-from swath.tasks.baselines import GreenThreshold, vegetation_classifiers
+from swath.tasks.baselines import BrightnessThresholds, GreenThreshold, cloud_classifiers, vegetation_classifiers
 
 
 def pixels(count=400):
@@ -27,3 +30,27 @@ def test_it_stands_beside_the_other_classifiers_and_takes_black():
     rivals = vegetation_classifiers(features, classes, 0)
     assert set(rivals) == {"majority", "nearest centroid", "random forest", "excess green"}
     assert rivals["excess green"].predict(np.zeros((2, 3))).shape == (2,)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_other_thresholds_of_brightness_are_right_more_often(seed):
+    generator = np.random.default_rng(seed)
+    classes = generator.choice([1, 2, 0], 60, p=[0.2, 0.5, 0.3])
+    # few levels, so that many pixels are as bright as others; classes from dark to bright: 1, 2, 0
+    dark = np.array([6, 3, 4])[classes] + generator.integers(-3, 4, 60)
+    features = np.stack([dark - 1, dark, dark + 1], 1).astype(float)
+    fitted = BrightnessThresholds().fit(features, classes)
+    order = sorted(range(3), key=lambda k: dark[classes == k].mean())
+    levels = [*np.unique(dark), np.inf]
+    best = max(
+        (np.array(order)[(dark >= low).astype(int) + (dark >= high)] == classes).mean()
+        for low, high in combinations_with_replacement(levels, 2)
+    )
+    assert (fitted.predict(features) == classes).mean() == best
+
+
+def test_brightness_stands_beside_the_other_classifiers():
+    features, classes = pixels()
+    rivals = cloud_classifiers(features, classes, 0)
+    assert set(rivals) == {"majority", "nearest centroid", "random forest", "brightness"}
+    assert rivals["brightness"].predict(np.array([[0.0] * 3, [200.0] * 3])).tolist() == [0, 1]

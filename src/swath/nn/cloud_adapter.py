@@ -52,19 +52,21 @@ class SeparableConv(nn.Module):
 
 
 class SpatialPerception(nn.Module):
-    """The context of an image: the sum of five maps of strides 1, 2, 4, 8 and 16, averaged to the coarsest.
+    """The context of an image: the sum of maps of strides 1, 2, 4 and so on, averaged to the coarsest.
 
     Args:
         channels: Of the context.
+        stride: Of the coarsest map, a power of 2; 16 in the release, which has five maps.
     """
 
-    def __init__(self, channels: int = CONTEXT) -> None:
+    def __init__(self, channels: int = CONTEXT, stride: int = 16) -> None:
         super().__init__()
         self.proj_1x1 = SeparableConv(3, channels, 1, groups=3)
-        self.spp_dw = nn.ModuleList(SeparableConv(channels, channels, 3, stride) for stride in (1, 2, 2, 2, 2))
+        strides = [1] + [2] * (stride.bit_length() - 1)
+        self.spp_dw = nn.ModuleList(SeparableConv(channels, channels, 3, step) for step in strides)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Context `[B, channels, H / 16, W / 16]` of a normalised image `[B, 3, H, W]`."""
+        """Context `[B, channels, H / stride, W / stride]` of a normalised image `[B, 3, H, W]`."""
         maps = [self.spp_dw[0](self.proj_1x1(image))]
         for stage in self.spp_dw[1:]:
             maps.append(stage(maps[-1]))
@@ -140,11 +142,12 @@ class CloudAdapter(nn.Module):
     Args:
         channels: Of the tokens.
         blocks: Of the transformer.
+        patch: Edge in pixels of the transformer's patches, a power of 2.
     """
 
-    def __init__(self, channels: int, blocks: int) -> None:
+    def __init__(self, channels: int, blocks: int, patch: int = 16) -> None:
         super().__init__()
-        self.cnn = SpatialPerception()
+        self.cnn = SpatialPerception(stride=patch)
         self.net = nn.ModuleList(Adapting(channels) for _ in range(blocks))
 
 
@@ -152,7 +155,8 @@ class CloudAdapterNet(nn.Module):
     """Transformer, adapter and head.
 
     Args:
-        encoder: A transformer with timm's names (`swath.nn.dino`), patches of 16 pixels.
+        encoder: A transformer with timm's names (`swath.nn.dino`); its patches have an edge of 16 pixels in the
+            release, of another power of 2 elsewhere.
         classes: Number of classes.
         size: Of the head.
     """
@@ -161,16 +165,19 @@ class CloudAdapterNet(nn.Module):
 
     def __init__(self, encoder: Any, classes: int, size: HeadSize | None = None) -> None:
         super().__init__()
-        depth = len(encoder.blocks)
+        depth, self.patch = len(encoder.blocks), int(encoder.patch_embed.patch_size[0])
         self.encoder = encoder
-        self.adapter = CloudAdapter(encoder.embed_dim, depth)
+        self.adapter = CloudAdapter(encoder.embed_dim, depth, self.patch)
         self.head = Mask2FormerHead([encoder.embed_dim] * 4, classes, size)
         #: Blocks whose tokens go to the head: the release's of 24 blocks, else those after each quarter.
         self.taps: Sequence[int] = (7, 11, 15, 23) if depth == 24 else [depth * n // 4 - 1 for n in range(1, 5)]
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """Features `[B, D, h, w]` of strides 4, 8, 16 and 32 of a normalised image whose sides are multiples of 32."""
-        rows, columns = image.shape[-2] // 16, image.shape[-1] // 16
+        """Features `[B, D, h, w]` of a normalised image, of a quarter, half, once and twice the stride of the tokens.
+
+        Sides of the image are multiples of two patches.
+        """
+        rows, columns = image.shape[-2] // self.patch, image.shape[-1] // self.patch
         context = self.adapter.cnn(image)
         x = tokens(self.encoder, image)
         taken = []

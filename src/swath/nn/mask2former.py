@@ -21,7 +21,7 @@ from transformers.models.mask2former.modeling_mask2former import (
 
 from swath.errors import ConfigError
 
-#: The group norms of the pixel decoder have so many groups.
+#: Groups of the pixel decoder's norms, as transformers builds them.
 _GROUPS = 32
 
 
@@ -49,6 +49,7 @@ class HeadSize:
         queries: Number of queries.
         pixel_hidden: Hidden channels of the pixel decoder's layers.
         hidden: Hidden channels of the query decoder's layers.
+        groups: Of the pixel decoder's norms. A group of one channel forgets how bright a picture is.
     """
 
     width: int = 256
@@ -58,18 +59,19 @@ class HeadSize:
     queries: int = 100
     pixel_hidden: int = 1024
     hidden: int = 2048
+    groups: int = _GROUPS
 
     def __post_init__(self) -> None:
-        if self.width % _GROUPS or self.width % self.heads:
+        if self.width % _GROUPS or self.width % self.groups or self.width % self.heads:
             raise ConfigError(
                 "The width of a Mask2Former head does not divide into its groups and heads",
-                got=f"{self.width} channels, {self.heads} heads",
-                expected=f"a multiple of {_GROUPS} and of the heads",
+                got=f"{self.width} channels, {self.groups} groups, {self.heads} heads",
+                expected=f"a multiple of {_GROUPS}, of the groups and of the heads",
             )
 
 
-#: For tests and for a CPU.
-TINY = HeadSize(32, 4, 1, 2, 16, 64, 64)
+#: For tests and for a CPU; as many channels in a group of the norms as in the published one.
+TINY = HeadSize(32, 4, 1, 2, 16, 64, 64, groups=4)
 
 
 class Mask2FormerHead(Mask2FormerPreTrainedModel):
@@ -98,6 +100,9 @@ class Mask2FormerHead(Mask2FormerPreTrainedModel):
             )
         )
         self.pixel_decoder = Mask2FormerPixelDecoder(self.config, list(channels))
+        for module in self.pixel_decoder.modules():
+            if isinstance(module, nn.GroupNorm):
+                module.num_groups = size.groups
         self.transformer = Mask2FormerTransformerModule(size.width, self.config)
         self.class_predictor = nn.Linear(size.width, classes + 1)
         self.post_init()

@@ -65,3 +65,43 @@ class GreenThreshold(ClassifierMixin, BaseEstimator):
 def vegetation_classifiers(features: np.ndarray, classes: np.ndarray, seed: int) -> Mapping[str, ClassifierMixin]:
     """As `pixel_classifiers`, of two classes in RGB, with a threshold of excess green."""
     return {**pixel_classifiers(features, classes, seed), "excess green": GreenThreshold().fit(features, classes)}
+
+
+class BrightnessThresholds(ClassifierMixin, BaseEstimator):
+    """Thresholds of brightness, the mean of the bands, that are right for most training pixels.
+
+    Classes follow each other from the darkest on average to the brightest, with a threshold between each two; one that
+    nothing is gained by has no room.
+    """
+
+    def fit(self, features: np.ndarray, classes: np.ndarray) -> BrightnessThresholds:
+        """Find the thresholds; of all places where classes could follow each other the best ones, exactly."""
+        bright = features.mean(1)
+        ranks = sorted(np.unique(classes), key=lambda k: bright[classes == k].mean())
+        order = np.argsort(bright)
+        places = np.arange(len(bright) + 1)
+        possible = np.concatenate([[True], np.diff(bright[order]) > 0, [True]])
+        # pixels that are right before each place, if the class so far ends there; the first class begins at the first
+        right, begins = np.where(places == 0, 0.0, -np.inf), []
+        for rank in ranks:
+            of_class = np.concatenate([[0], np.cumsum(classes[order] == rank)])
+            gained = np.where(possible, right - of_class, -np.inf)
+            best = np.maximum.accumulate(gained)
+            begins.append(np.maximum.accumulate(np.where(gained == best, places, 0)))
+            right = of_class + best
+        ends = [len(bright)]
+        for begin in begins[:0:-1]:
+            ends.append(begin[ends[-1]])
+        self.classes_ = np.array(ranks)
+        self.at_ = np.append(bright[order], np.inf)[ends[:0:-1]]
+        return self
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Class of each pixel."""
+        return self.classes_[np.searchsorted(self.at_, features.mean(1), side="right")]
+
+
+def cloud_classifiers(features: np.ndarray, classes: np.ndarray, seed: int) -> Mapping[str, ClassifierMixin]:
+    """As `pixel_classifiers`, with thresholds of brightness."""
+    fitted = BrightnessThresholds().fit(features, classes)
+    return {**pixel_classifiers(features, classes, seed), "brightness": fitted}

@@ -30,6 +30,9 @@ def test_a_scene_a_file(folder):
         two = read_cloudshadow(folder, legend="cloud")
         assert two.classes.names == ("clear", "cloud")
         assert np.array_equal(two[1].labels.read(two[1].grid) == 1, file["msk"][..., 0] == 4)
+        three = read_cloudshadow(folder, legend="shadow")
+        assert three.classes.names == ("clear", "shadow", "cloud")
+        assert np.array_equal(three[1].labels.read(three[1].grid), np.array([1, 0, 0, 0, 2])[file["msk"][..., 0]])
 
 
 def test_blocks_are_dealt(folder):
@@ -46,7 +49,7 @@ def test_what_is_wrong_is_named(folder, tmp_path):
         read_cloudshadow(folder / "absent")
     mask = np.full((192, 256, 1), 9, np.uint8)
     np.savez(folder / "other.npz", img=np.zeros((192, 256, 6), np.float32), msk=mask)
-    for legend in ("surface", "cloud"):
+    for legend in ("surface", "cloud", "shadow"):
         with pytest.raises(DataError, match="outside the classes"):
             read_cloudshadow(folder, legend=legend)
     np.savez(folder / "other.npz", img=np.zeros((192, 256, 4), np.float32), msk=mask)

@@ -35,34 +35,47 @@ CLASSES = Classes.of(
         4: {"name": "cloud", "colour": "#ffffff"},
     }
 )
-#: Code of 38-Cloud of each code here.
-_CLOUD = {0: 0, 1: 0, 2: 0, 3: 0, 4: 255}
+#: Each legend, and what it calls each published code: all, clouds alone as 38-Cloud, clouds and their shadows.
+_LEGENDS: Mapping[str, tuple[Classes, tuple[int, ...]]] = {
+    "surface": (CLASSES, (0, 1, 2, 3, 4)),
+    "cloud": (CLOUD, (0, 0, 0, 0, 255)),
+    "shadow": (
+        Classes.of(
+            {
+                0: {"name": "clear", "colour": "#7a8b69"},
+                1: {"name": "shadow", "colour": "#3d2c5e"},
+                2: {"name": "cloud", "colour": "#ffffff"},
+            }
+        ),
+        (1, 0, 0, 0, 2),
+    ),
+}
 BANDS = Bands("toa", tuple(Band(name, "reflectance") for name in ("blue", "green", "red", "nir", "swir1", "swir2")))
 #: Edge in pixels of the blocks that are dealt out.
 _BLOCK = 64
 
 
-def read_cloudshadow(root: str | Path, legend: Literal["surface", "cloud"] = "surface") -> Collection:
+def read_cloudshadow(root: str | Path, legend: Literal["surface", "cloud", "shadow"] = "surface") -> Collection:
     """Open the files of a folder: a scene a file, in the group of its sensor, divided by blocks of 64 pixels.
 
     Args:
         root: The folder.
-        legend: The published five classes, or the two of 38-Cloud, clear and cloud.
+        legend: The published five classes, the two of 38-Cloud, clear and cloud, or these and the shadow of clouds.
 
     Raises:
         ReadError: If there is no file, or one is damaged.
         DataError: If a file holds other arrays, or masks hold other codes.
         ConfigError: If there is no such legend.
     """
-    if legend not in ("surface", "cloud"):
-        raise ConfigError("The labels have no such legend", got=legend, expected="surface or cloud")
+    if legend not in _LEGENDS:
+        raise ConfigError("The labels have no such legend", got=legend, expected=", ".join(_LEGENDS))
     paths = sorted(Path(root).glob("*.npz"))
     if not paths:
         raise ReadError(f"{root} holds no scene", expected="files such as sentinel2.npz")
     scenes = [_scene(path, legend) for path in paths]
     facts = {"origin": "tests of ukis-csmask (Wieland et al. 2019, DLR)", "licence": "Apache-2.0"}
-    classes = CLASSES if legend == "surface" else CLOUD
-    return split_by_block(check_collection(Collection(tuple(scenes), classes, "cloud and shadow", facts)), _BLOCK)
+    found = Collection(tuple(scenes), _LEGENDS[legend][0], "cloud and shadow", facts)
+    return split_by_block(check_collection(found), _BLOCK)
 
 
 def _scene(path: Path, legend: str) -> Scene:
@@ -79,14 +92,11 @@ def _scene(path: Path, legend: str) -> Scene:
         )
     grid = pixel_grid(*mask.shape[:2])
     codes = mask[None, :, :, 0]
-    if legend == "cloud" and not (strange := set(np.unique(codes).tolist()) - _CLOUD.keys()):
-        codes = np.array(list(_CLOUD.values()), np.uint8)[codes]
-    elif legend == "cloud":
-        raise DataError(f"{path} holds values outside the classes", got=sorted(strange), expected=list(_CLOUD))
-    labels = RasterLabels(
-        ArraySource(codes, Bands("custom", (Band("class", "1"),)), grid, name=str(path)),
-        CLASSES if legend == "surface" else CLOUD,
-    )
+    if strange := set(np.unique(codes).tolist()) - set(CLASSES.codes):
+        raise DataError(f"{path} holds values outside the classes", got=sorted(strange), expected=list(CLASSES.codes))
+    classes, told = _LEGENDS[legend]
+    codes = np.array(told, np.uint8)[codes]
+    labels = RasterLabels(ArraySource(codes, Bands("custom", (Band("class", "1"),)), grid, name=str(path)), classes)
     source = ArraySource(np.ascontiguousarray(np.moveaxis(image, -1, 0)), BANDS, grid, name=str(path))
     return Scene(path.stem, {"image": source}, labels, group=path.stem)
 

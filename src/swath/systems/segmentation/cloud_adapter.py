@@ -17,6 +17,7 @@ from swath.nn.mask2former import TINY, HeadSize
 from swath.nn.mask2former_names import from_openmmlab
 from swath.registry import Card, register
 from swath.sensors.catalogue import resolve
+from swath.tasks.baselines import cloud_classifiers
 from swath.tasks.normalise import Normalisation
 from swath.tasks.query_segment import LOSS, QuerySegmentation
 from swath.tasks.recipe import Recipe
@@ -80,6 +81,7 @@ def cloud_adapter(
     weights: Path | None = None,
     image_size: int = 512,
     head: Literal["published", "tiny"] = "published",
+    patch: int = 16,
 ) -> QuerySegmentation:
     """Build the task.
 
@@ -94,6 +96,8 @@ def cloud_adapter(
         image_size: Edge in pixels for which the position embedding is resized, 512 or 256 in the release; images of
             other sizes are interpolated again.
         head: How large the Mask2Former head is; `tiny` suits a CPU.
+        patch: Edge in pixels of the transformer's patches, a power of 2: 16 in the release. A token of a small
+            transformer cannot hold so many pixels.
 
     Raises:
         ConfigError: If an option is unknown.
@@ -101,15 +105,15 @@ def cloud_adapter(
         ReadError: If there is no weights file.
         WeightsError: If weights are unsafe, damaged or belong to another network.
     """
-    if variant not in ("corrected", "published") or head not in _HEADS:
+    if variant not in ("corrected", "published") or head not in _HEADS or patch not in _PATCHES:
         raise ConfigError(
             "Cloud-Adapter has no such option",
-            got=f"variant {variant}, head {head}",
-            expected="variant corrected or published, head published or tiny",
+            got=f"variant {variant}, head {head}, patch {patch}",
+            expected=f"variant corrected or published, head published or tiny, patch {', '.join(map(str, _PATCHES))}",
         )
     bands = _three(resolve("rgb") if bands is None else bands)
     classes = CLASSES["cloudsen12_high_l1c"] if classes is None else classes
-    net = CloudAdapterNet(dino_vit(encoder, image_size), len(classes), _HEADS[head])
+    net = CloudAdapterNet(dino_vit(encoder, image_size, patch), len(classes), _HEADS[head])
     if encoder_weights is not None:
         _load_encoder(net, load_state(encoder_weights), str(encoder_weights))
     if weights is not None:
@@ -121,7 +125,8 @@ def cloud_adapter(
         classes=classes,
         recipe=_RECIPE,
         normalisation=None if (found := _normalisation(bands, variant)) is None else {"image": found},
-        stride=32,
+        stride=2 * patch,
+        classifiers=cloud_classifiers,
     )
     if head == "tiny":
         task.points = 1024
@@ -145,6 +150,7 @@ def stretch(image: Tensor) -> Tensor:
 
 
 _HEADS = {"published": HeadSize(), "tiny": TINY}
+_PATCHES = (2, 4, 8, 16)
 #: ImageNet's mean and deviation of red, green and blue, for bytes.
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 #: 40,000 steps of 4 patches.
