@@ -135,7 +135,7 @@ def trained(data: Collection, runs: Path) -> dict[str, Segmentation]:
     torch.manual_seed(0)
     adapter = swath.create(
         "cloud_adapter", classes=data.classes, bands=data.bands["image"],
-        encoder="vit_tiny", head="tiny", image_size=PATCH, patch=TOKEN,
+        encoder="vit_tiny", head="tiny", image_size=PATCH, patch_size=TOKEN,
     )  # fmt: skip
     adapter.fit(data, runs / "adapter", recipe=RECIPE, accelerator="cpu")
     torch.manual_seed(0)

@@ -88,7 +88,7 @@ def test_files_of_other_networks_are_refused(tmp_path):
     [
         ({"variant": "best"}, ConfigError),
         ({"head": "huge"}, ConfigError),
-        ({"patch": 12}, ConfigError),
+        ({"patch_size": 12}, ConfigError),
         ({"encoder": "resnet50"}, ConfigError),
         ({"image_size": 100}, ConfigError),
         ({"bands": Bands("radar", (Band("VV", "dB"), Band("VH", "dB")))}, BandError),
@@ -150,7 +150,7 @@ def test_all_bands_of_a_patch_are_stretched_together():
 @pytest.mark.parametrize("patch", [4, 8])
 def test_tokens_can_be_of_fewer_pixels(patch):
     """Tokens, context and masks are finer; scores have the image's own size."""
-    task = swath.create("cloud_adapter", **_TINY, patch=patch)
+    task = swath.create("cloud_adapter", **_TINY, patch_size=patch)
     image = torch.rand(2, 3, 64, 64)
     assert tokens(task.net.encoder, image).shape == (2, 1 + (64 // patch) ** 2, 64)
     assert task.net.adapter.cnn(image).shape == (2, 64, 64 // patch, 64 // patch)
