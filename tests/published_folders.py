@@ -104,6 +104,16 @@ def cloud38(root):
         tiny.write_raster(root / f"train_gt/gt_{name}", 255 * codes(2, scene), PLACE)
 
 
+def cloudsen12(root):
+    """A patch a part in flat files."""
+    for part in ("train", "val", "test"):
+        (root / part).mkdir()
+        for band in (2, 3, 4):
+            values = np.random.default_rng(band).integers(1, 9000, (512, 512), np.int16)
+            values.tofile(root / part / f"L1C_B{band}.dat")
+        codes(4, edge=512).tofile(root / part / "LABEL_manual_hq.dat")
+
+
 def cloudshadow(root):
     """One scene in arrays."""
     rng = np.random.default_rng(0)
@@ -223,6 +233,7 @@ FOLDERS = {
     "cloud_adapter": Published(
         cloud_adapter, "cloudsen12_high_l1c/img_dir/val/b.png", "cloudsen12_high_l1c/ann_dir/val/b.png"
     ),
+    "cloudsen12": Published(cloudsen12, "train/L1C_B4.dat", wide=False),
     "cloudshadow": Published(cloudshadow, "sentinel2.npz", wide=False),
     "cloudtracks": Published(cloudtracks, "images/mod2019015.1725.png"),
     "dubai": _DUBAI,
