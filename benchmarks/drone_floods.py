@@ -22,6 +22,7 @@ from swath.metrics.confusion import Confusion, macro_mean, per_class
 from swath.simulate.drone import floodnet
 from swath.simulate.world import make_world
 from swath.tasks.recipe import Recipe
+from swath.tasks.scores import Score
 
 RECIPE = Recipe(
     loss="ce+dice", learning_rate=3e-3, epochs=12, batch=8, patch=128, samples=320, augment=("d4", "colour")
@@ -60,9 +61,7 @@ def report(network: str, folder: Path, run: Path) -> None:
         )
         told = scores(confusion.matrix)
         spread = confusion.intervals(scores, level=0.95, resamples=1000, seed=0)
-        print(
-            f"\n{name}: " + "; ".join(f"{k} {v:.3f} [{spread[k][0]:.3f}, {spread[k][1]:.3f}]" for k, v in told.items())
-        )
+        print(f"\n{name}: " + "; ".join(f"{k} {Score(v, *spread[k])}" for k, v in told.items()))
         print(iou, flush=True)
 
 

@@ -22,6 +22,7 @@ from swath.metrics.confusion import Confusion, macro_mean, per_class
 from swath.simulate.aerial import gid15
 from swath.simulate.world import make_world
 from swath.tasks.recipe import Recipe
+from swath.tasks.scores import Score
 
 RECIPE = Recipe(loss="ce+dice", learning_rate=3e-3, epochs=12, batch=8, patch=96, samples=320, augment=("d4", "colour"))
 PICTURES, EDGE = 36, 256
@@ -57,9 +58,7 @@ def main(folder: str, runs: str, *seeds: str) -> None:
             print(
                 f"seed {seed}, {name}: small roofs found {np.concatenate(roofs).mean():.3f} of {sum(map(len, roofs))}"
             )
-            print(
-                "; ".join(f"{k} {v:.3f} [{spread[k][0]:.3f}, {spread[k][1]:.3f}]" for k, v in told.items()), flush=True
-            )
+            print("; ".join(f"{k} {Score(v, *spread[k])}" for k, v in told.items()), flush=True)
 
 
 def found_roofs(codes: np.ndarray, truth: np.ndarray) -> np.ndarray:
