@@ -7,8 +7,8 @@ and learned on all others; scores are of all cities together, with bootstrap ove
 the network is `tiny-resnet` from random weights, so zero-shot is what it says before it learned anything.
 
 The recipe was chosen on the validation cities of another, smaller world (seed 5, 13 cities) before anything was scored
-on this one: of 25 epochs, 60 epochs, and 25 with colours changed, the last had the highest accuracy there. That world's test cities
-had been scored before, with 25 epochs and colours as they are; this is the second plan.
+on this one: of 25 epochs, 60 epochs, and 25 with colours changed, the last had the highest accuracy there. That world's
+test cities had been scored before, with 25 epochs and colours as they are; this is the second plan.
 """
 
 from __future__ import annotations
