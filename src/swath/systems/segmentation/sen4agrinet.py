@@ -69,7 +69,7 @@ if TYPE_CHECKING:
             "R: fit, score and predict on the published layouts, and on a user's own parcels and images.",
             "B: on real NDVI of Slovenia the U-Net has macro F1 0.620, random forest 0.566, peak rule 0.372, majority "
             "0.214; on simulated parcels TempCNN has 0.419 and loses to a forest, 0.469; with seasons shifted by 25 "
-            "days 0.289 and 0.278, forest 0.228 and 0.196.",
+            "days 0.289 and 0.278, forest 0.228 and 0.196; on 24 crops of UCR without copies 0.681, forest 0.651.",
             "H: ConvSTAR has 2.9 % of the parameters of the ConvLSTM, the transformer 1.1 % of those of the LSTM.",
         ),
         extra="netcdf",
