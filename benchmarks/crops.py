@@ -70,7 +70,7 @@ def parcels(folder: Path, run: Path, *names: str) -> None:
 
 
 def series(folder: Path, run: Path, *names: str) -> None:
-    """Networks by series: MODIS split by cells of half a degree, crops of Formosat-2 in their published parts."""
+    """Networks by series: MODIS split by cells of half a degree, crops of Formosat-2 in the parts of their file."""
     for name, read, network, epochs in (
         ("modis", _modis, "tempcnn", 60),
         ("modis", _modis, "transformer", 60),
@@ -145,7 +145,7 @@ def _crop(folder: Path) -> Sequences:
         np.arange(len(rows)).astype(str), rows[:, 1:, None], features, classes, rows[:, 0].astype(np.int64) - 1,
         copies.ravel().astype(str), name="UCR Crop",
     )  # fmt: skip
-    return with_parts(data, parts, "published")
+    return with_parts(data, parts, "as the file has it")
 
 
 def _modis(folder: Path) -> Sequences:
