@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from swath.errors import ConfigError
-from swath.nn.dynamic_masks import STEP, DynamicMasks, dice, owners
+from swath.nn.dynamic_masks import STEP, DynamicMasks, dice, learners, owners
 
 
 def lines(edge=64):
@@ -56,6 +56,31 @@ def test_a_mask_is_drawn_from_features_and_positions_by_the_weights_of_its_cell(
             logits[number, row, col] = (w3 @ x + b3)[0] + small[-1, row, col]
     expected = torch.nn.functional.interpolate(torch.from_numpy(logits)[:, None], scale_factor=2.0, mode="bilinear")
     torch.testing.assert_close(net._draw(shared, makes, cells), expected[:, 0])
+
+
+def test_each_thing_is_learned_by_some_of_its_cells():
+    owner = torch.full((8, 8), -1)
+    owner[:4, :4], owner[7, 7] = 2, 0
+    cells, whose = learners(owner, 3)
+    assert whose.tolist() == [0, 2, 2, 2, 2, 2, 2]
+    assert owner[tuple(cells.T)].tolist() == whose.tolist()
+    assert len(cells.unique(dim=0)) == len(cells)
+    assert learners(owner - 9, 3)[0].shape == (0, 2)
+
+
+def test_what_a_place_tells_does_not_hang_on_what_is_far_away():
+    """Norms over the tile would tell other things where tiles have another size, or a bright cloud in a corner."""
+    torch.manual_seed(0)
+    net = DynamicMasks("test_resnet", 3, 1).eval()
+    told = []
+    net.tells.register_forward_hook(lambda _, __, out: told.append(out))
+    image = torch.randn(1, 3, 64, 1024)
+    other = image.clone()
+    other[..., 960:] += 5
+    with torch.no_grad():
+        net(image), net(other)
+    assert torch.equal(told[0][..., :40], told[1][..., :40])
+    assert not torch.equal(told[0], told[1])
 
 
 def test_dice_by_hand():

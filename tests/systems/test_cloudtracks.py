@@ -1,6 +1,7 @@
 """The CloudTracks system: parity with smp, what the release does otherwise, granules of bands, the command line."""
 
 import json
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -288,6 +289,19 @@ def test_the_search_for_single_tracks_begins_with_the_u_net_of_masks(tmp_path):
     for network in ("dynamic", "mask_rcnn"):
         with pytest.raises(WeightsError, match="do not fit"):
             swath.create("cloudtracks:instances", network=network, **_SMALL, weights=tmp_path / "other.safetensors")
+
+
+def test_tracks_count_from_the_score_that_errs_least_on_and_empty_granules_stay_empty(granules, monkeypatch):
+    """True tracks have 0.62 and one false one 0.31: all scores between are right, and the highest is the safest."""
+    task = swath.create("cloudtracks:instances", **_SMALL)
+
+    def sighting(scene):
+        true = len(scene.labels.instances(scene.grid))
+        return SimpleNamespace(objects=SimpleNamespace(scores=np.array([0.62] * true + [0.31])))
+
+    monkeypatch.setattr(task, "sighting", sighting)
+    assert task.settle(read_cloudtracks(granules))
+    assert task.counted == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("options", [{"network": "solo"}, {"suppression": "none"}, {"encoder": "resnet-fifty"}])

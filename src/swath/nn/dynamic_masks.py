@@ -3,7 +3,8 @@
 Sources: Tian et al. 2020 (CondInst, arXiv 2003.05664) for masks drawn from shared features and relative positions by a
 small network whose weights a place gives; Wang et al. 2020 (SOLO, arXiv 1912.04488) for which places tell a thing:
 those of its middle that it covers; and for the score. No box is drawn, so things that are thin, curved and cross stay
-apart. The features come from a U-Net, in full resolution.
+apart. The features come from a U-Net, in full resolution. Nothing is normed over a tile, so what a place tells does not
+hang on the size of the tile and on what else it holds.
 
 Convention: a cell of the grid covers `STEP` x `STEP` pixels; positions are pixels from the top-left corner.
 """
@@ -115,25 +116,26 @@ class DynamicMasks(nn.Module):
         self, shared: Tensor, tells: Tensor, makes: Tensor, targets: Sequence[Mapping[str, Tensor]]
     ) -> dict[str, Tensor]:
         wanted = torch.zeros_like(tells)
-        drawn, true = [shared.sum() * 0], []
         thing = torch.zeros_like(shared[:, -1])
-        for i, target in enumerate(targets):
+        lost, things = shared.sum() * 0, 0
+        for i, (target, one, filters) in enumerate(zip(targets, shared, makes, strict=True)):
             masks = target["masks"].bool()
             if not len(masks):
                 continue
             thing[i] = masks.any(0).float()
             owner = owners(masks, (tells.shape[-2], tells.shape[-1]))
-            for place in range(len(masks)):
-                cells = torch.nonzero(owner == place)
-                wanted[i, int(target["labels"][place]) - 1][owner == place] = 1
-                if len(cells):
-                    chosen = cells[torch.randperm(len(cells), device=cells.device)[:_LEARNERS]]
-                    logits = self._draw(shared[i], makes[i], chosen)
-                    true.append(dice(logits.sigmoid(), masks[place].float().expand_as(logits)).mean())
+            for kind in target["labels"].unique().tolist():
+                own = torch.nonzero(target["labels"] == kind)
+                wanted[i, kind - 1] = torch.isin(owner, own).float()
+            cells, whose = learners(owner, len(masks))
+            wrong = dice(self._draw(one, filters, cells).sigmoid(), masks[whose].float())
+            share = torch.bincount(whose, minlength=len(masks))
+            lost = lost + (wrong / share[whose]).sum()
+            things += int((share > 0).sum())
         telling = sigmoid_focal_loss(tells, wanted, alpha=0.5, reduction="sum") / wanted.sum().clamp(min=1)
         presence = functional.binary_cross_entropy_with_logits(shared[:, -1], thing)
         presence = presence + dice(shared[:, -1].sigmoid(), thing)[thing.flatten(1).any(1)].sum() / len(thing)
-        drawing = torch.stack(true).mean() if true else drawn[0]
+        drawing = lost / max(things, 1)
         return {"telling": telling, "drawing": 2 * drawing, "presence": presence}
 
     def _draw(self, shared: Tensor, makes: Tensor, cells: Tensor) -> Tensor:
@@ -210,6 +212,14 @@ def owners(masks: Tensor, cells: tuple[int, int]) -> Tensor:
     return owner
 
 
+def learners(owner: Tensor, things: int) -> tuple[Tensor, Tensor]:
+    """Cells `[m, 2]` (row, col) that learn to draw, of each thing some by chance, and the thing `[m]` of each."""
+    cells = [torch.nonzero(owner == place) for place in range(things)]
+    chosen = [own[torch.randperm(len(own), device=own.device)[:_LEARNERS]] for own in cells]
+    counts = torch.tensor([len(own) for own in chosen], device=owner.device)
+    return torch.cat(chosen), torch.arange(things, device=owner.device).repeat_interleave(counts)
+
+
 def dice(p: Tensor, truth: Tensor) -> Tensor:
     """One minus the Dice index of each of the first axis, with squares below as SOLO has it."""
     p, truth = p.flatten(1), truth.flatten(1)
@@ -218,5 +228,5 @@ def dice(p: Tensor, truth: Tensor) -> Tensor:
 
 def _block(width: int, rate: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(width, width, 3, padding=rate, dilation=rate, bias=False), nn.GroupNorm(8, width), nn.ReLU()
+        nn.Conv2d(width, width, 3, padding=rate, dilation=rate, bias=False), nn.BatchNorm2d(width), nn.ReLU()
     )
