@@ -61,7 +61,10 @@ def test_a_yaml_with_labels_of_two_dates(tmp_path):
     path = tmp_path / "data.yaml"
     path.write_text(yaml.safe_dump(described, sort_keys=False))
     (scene,) = load_data(path)
-    np.testing.assert_array_equal(scene.labels.read(grid), 3 * (codes[0].astype(int) - 1) + codes[1] - 1)
+    path.write_text(yaml.safe_dump(described, sort_keys=True))  # `after` stands first
+    (sorted_scene,) = load_data(path)
+    for found in (scene, sorted_scene):
+        np.testing.assert_array_equal(found.labels.read(grid), 3 * (codes[0].astype(int) - 1) + codes[1] - 1)
     (tmp_path / "t2_use/a.tif").rename(tmp_path / "t2_use/b.tif")
     path.write_text(yaml.safe_dump(described, sort_keys=False))
     with pytest.raises(DataError, match="no label file"):

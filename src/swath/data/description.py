@@ -203,12 +203,14 @@ def read_description(path: Path) -> Description:
         classes, texts = _classes(found["classes"], found.get("ignore", []), where)
     if "labels" in found:
         _check(labels, _KEYS["labels"], f"`labels` of {where}", () if "field" in labels else ("files",))
-        if isinstance(labels.get("files"), dict) and list(labels["files"]) != ["before", "after"]:
-            raise ConfigError(
-                f"`files` of `labels` of {where} are of other dates",
-                got=list(labels["files"]),
-                expected="before, after",
-            )
+        if isinstance(labels.get("files"), dict):
+            if set(labels["files"]) != {"before", "after"}:
+                raise ConfigError(
+                    f"`files` of `labels` of {where} are of other dates",
+                    got=", ".join(map(str, labels["files"])),
+                    expected="before, after",
+                )
+            labels = {**labels, "files": {date: labels["files"][date] for date in ("before", "after")}}
         if labels.get("format", "coco") not in ("coco", "labelme"):
             raise ConfigError(
                 f"`format` of `labels` of {where} is unknown", got=labels["format"], expected="coco, labelme"
