@@ -1,7 +1,7 @@
 """DeepTriNet where things are small: `python -m benchmarks.small_objects DATA RUNS [SEED ...]`.
 
-Writes 36 simulated pictures of 3 m a pixel to DATA, in the layout of GID-15, where they are not there yet: many roofs and
-roads are 2 to 6 pixels wide, on textured ground. The network and the same one without its attention learn for equal
+Writes 36 simulated pictures of 3 m a pixel to DATA, in the layout of GID-15, where they are not there yet: many roofs
+and roads are 2 to 6 pixels wide, on textured ground. The network and the same one without its attention learn for equal
 steps from the same patches, for each of three seeds. A roof is found where half of its pixels are; roofs are connected
 pixels of which no more than 6 stand in a row or column. What learned and what it is scored by was fixed beforehand.
 """
