@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import FeaturePyramidNetwork, masks_to_boxes, sigmoid_focal_loss
 
-from swath.errors import ConfigError
+from swath.nn.encoders import timm_network
 
 #: Pixels a cell, and of which inputs are padded to multiples.
 STEP, STRIDE = 8, 32
@@ -60,13 +59,9 @@ class DynamicMasks(nn.Module):
         super().__init__()
         import segmentation_models_pytorch as smp
 
-        if not timm.is_model(encoder):
-            raise ConfigError("timm has no such encoder", got=encoder, expected="for example resnet50 or test_resnet")
-        try:
+        with timm_network(encoder, "a U-Net"):
             # the last channel tells whether there is a thing at all
             self.unet = smp.Unet(f"tu-{encoder}", encoder_weights=None, in_channels=channels, classes=_FEATURES + 1)
-        except (TypeError, ValueError, NotImplementedError, RuntimeError, AssertionError, AttributeError) as error:
-            raise ConfigError(f"The encoder {encoder} does not suit a U-Net", got=error) from error
         self.pyramid = FeaturePyramidNetwork(self.unet.encoder.out_channels[-3:], width)
         # dilations let a place see from one end of a long thing to the other
         self.tower = nn.Sequential(*(_block(width, rate) for rate in (1, 2, 4, 8)))

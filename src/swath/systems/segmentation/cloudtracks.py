@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import segmentation_models_pytorch as smp
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from swath.errors import ConfigError
 from swath.geo.grids import positions, shape_of, window_grid
 from swath.geo.windows import Window
 from swath.nn.dynamic_masks import DynamicMasks
+from swath.nn.encoders import timm_network
 from swath.nn.mask_rcnn import mask_rcnn
 from swath.registry import Card, register, register_form
 from swath.scene.objects import Sighting
@@ -227,14 +227,10 @@ def build_net(network: str, encoder: str, channels: int) -> Any:
     """The bare network: normalised `[B, channels, H, W]` -> logits `[B, 2, H, W]`; see `cloudtracks`."""
     if network not in _NETWORKS:
         raise ConfigError("The system has no such network", got=network, expected=", ".join(_NETWORKS))
-    if not timm.is_model(encoder):
-        raise ConfigError("timm has no such encoder", got=encoder, expected="for example resnet152 or test_resnet")
-    try:
+    with timm_network(encoder, network):
         return _NETWORKS[network](
             f"tu-{encoder}", encoder_weights=None, in_channels=channels, classes=1, activation=BesideZero
         )
-    except (TypeError, ValueError, NotImplementedError, RuntimeError, AssertionError, AttributeError) as error:
-        raise ConfigError(f"The encoder {encoder} does not suit {network}", got=error) from error
 
 
 class ShipTracks(CountedSegmentation):
