@@ -120,7 +120,7 @@ def test_a_fit_under_a_killed_server_goes_on_at_its_epoch(tmp_path):
     }  # fmt: skip
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(description))
     run = tmp_path / "run"
-    options = ["--epochs=1000", "--patch=16", "--batch=8", "--samples=16", "--accelerator=cpu"]
+    options = ["--epochs=1000", "--patch=16", "--batch=8", "--samples=16", "--patience=1000", "--accelerator=cpu"]
     words = ["fit", "bhutan_rice", str(tmp_path / "data.yaml"), "-o", str(run), *options]
     id_ = _kill_under(tmp_path / "jobs", str(run / "last.ckpt"), words)
     before = _epochs(run)

@@ -271,7 +271,7 @@ class TestBadInput:
             registry.create("eohet_rct", **options)
 
     def test_an_encoder_that_timm_does_not_have(self, units, tmp_path):
-        self.fails(tmp_path, ConfigError, "no such network", units, {"representation": "clay"})
+        self.fails(tmp_path, ConfigError, "no such encoder", units, {"representation": "clay"})
 
     @pytest.mark.parametrize("options", [{"draws": 1}, {"level": 1.5}])
     def test_options_of_verbs_without_sense(self, options, small, tmp_path):
