@@ -90,7 +90,8 @@ _PREDICTORS = ("roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_lo
             "of torchvision; published tensor names load; tile windows, box suppression, centroids and unions by hand.",
             "R: fit, score and predict on the published COCO form, made by `swath simulate`, and on a user's own "
             "polygons; the Parquet form gives the same scenes.",
-            "B: on quarters of a real tile beside excess green; on simulated crowns beside a watershed.",
+            "B: on three quarters of a real tile a U-Net has an IoU of trees of 0.730, excess green 0.668; simulated "
+            "crowns have AP50 0.179, by a watershed 0.012.",
             "H: parameters and time of SegFormer b5 over b0 are on the page.",
         ),
     )
