@@ -50,7 +50,7 @@ def test_what_is_wrong_is_named(folder, tmp_path):
     mask = np.full((192, 256, 1), 9, np.uint8)
     np.savez(folder / "other.npz", img=np.zeros((192, 256, 6), np.float32), msk=mask)
     for legend in ("surface", "cloud", "shadow"):
-        with pytest.raises(DataError, match="outside the classes"):
+        with pytest.raises(DataError, match=r"outside the classes: got 9 \(49152 pixels\)"):
             read_cloudshadow(folder, legend=legend)
     np.savez(folder / "other.npz", img=np.zeros((192, 256, 4), np.float32), msk=mask)
     with pytest.raises(DataError, match=r"other arrays: got img float32 \(192, 256, 4\)"):

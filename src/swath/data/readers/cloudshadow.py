@@ -91,12 +91,11 @@ def _scene(path: Path, legend: str) -> Scene:
             expected="img float32 [H, W, 6] and msk uint8 [H, W, 1]",
         )
     grid = pixel_grid(*mask.shape[:2])
-    codes = mask[None, :, :, 0]
-    if strange := set(np.unique(codes).tolist()) - set(CLASSES.codes):
-        raise DataError(f"{path} holds values outside the classes", got=sorted(strange), expected=list(CLASSES.codes))
+    band = Bands("custom", (Band("class", "1"),))
+    published = RasterLabels(ArraySource(mask[None, :, :, 0], band, grid, name=str(path)), CLASSES).read(grid)
     classes, told = _LEGENDS[legend]
-    codes = np.array(told, np.uint8)[codes]
-    labels = RasterLabels(ArraySource(codes, Bands("custom", (Band("class", "1"),)), grid, name=str(path)), classes)
+    codes = np.array(told, np.uint8)[published][None]
+    labels = RasterLabels(ArraySource(codes, band, grid, name=str(path)), classes)
     source = ArraySource(np.ascontiguousarray(np.moveaxis(image, -1, 0)), BANDS, grid, name=str(path))
     return Scene(path.stem, {"image": source}, labels, group=path.stem)
 
